@@ -1,0 +1,68 @@
+"""Every node parameter, declared once: type, default, unit, range, meaning.
+
+``ros/params.py`` declares them to ROS, ``config/stereo.yaml`` and the documentation are tested against them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+
+class ParameterFacts(NamedTuple):
+    """What ``ros2 param describe`` and the documentation say about a parameter."""
+
+    description: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    read_only: bool = True
+
+
+def _parameter(default: Any, description: str, **facts: Any) -> Any:
+    return field(default=default, metadata={"facts": ParameterFacts(description, **facts)})
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """The parameters of ``stereo_node``; the names are stereo_image_proc's where it has one."""
+
+    engine: str = _parameter(
+        "sgbm", "Engine: 'sgbm' (OpenCV's semi-global matcher, no weights) or the path of a .onnx file."
+    )
+    gpu_index: int = _parameter(0, "GPU that runs the engine, where it runs on one.", minimum=0, maximum=63)
+    max_disparity: int = _parameter(
+        128, "Search range of 'sgbm', rounded up to a multiple of 16; a network's range is part of its file.",
+        unit="px", minimum=16, maximum=4096,
+    )  # fmt: skip
+    fit: str = _parameter(
+        "auto",
+        "How an image reaches the engine's size: 'pad' replicates edges, 'letterbox' keeps the aspect ratio, 'resize' "
+        "stretches, 'auto' pads where at most 31 pixels per axis are missing and letterboxes otherwise.",
+        choices=("auto", "pad", "letterbox", "resize"),
+    )
+    mask_out_of_view: bool = _parameter(
+        False, "Mask pixels whose match lies left of the right image (x - d < 0).", read_only=False
+    )
+    depth_encoding: str = _parameter(
+        "32FC1",
+        "Encoding of depth/image_rect: '32FC1' metres with NaN where there is none, '16UC1' millimetres with 0.",
+        choices=("32FC1", "16UC1"), read_only=False,
+    )  # fmt: skip
+    approximate_sync: bool = _parameter(
+        False, "Pair images whose stamps differ by less than approximate_sync_tolerance_seconds; otherwise only equal "
+        "stamps pair.",
+    )  # fmt: skip
+    approximate_sync_tolerance_seconds: float = _parameter(
+        0.01, "Largest difference of two stamps that still pair.", unit="s", minimum=1e-6, maximum=10.0
+    )
+    queue_size: int = _parameter(10, "Images of each side that wait for their partner.", minimum=1, maximum=1000)
+    autostart: bool = _parameter(
+        True, "Configure and activate at start, without a lifecycle manager."
+    )
+
+
+def parameter_facts() -> dict[str, tuple[type, Any, ParameterFacts]]:
+    """Name -> (type, default, facts) of every parameter, in declaration order."""
+    return {f.name: (type(f.default), f.default, f.metadata["facts"]) for f in fields(NodeConfig)}

@@ -1,0 +1,89 @@
+"""The one seam between the method and the runtimes: named arrays in, named arrays out.
+
+Legend of shapes: B batch, H and W rows and columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from ffs_ros.errors import EngineError
+
+SGBM = "sgbm"
+
+
+class TensorSpec(NamedTuple):
+    """What an engine says about one of its tensors. ``None`` in ``shape`` is an axis of any length."""
+
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[np.generic]
+
+
+class EngineInfo(NamedTuple):
+    """What an engine is, for logs, messages and reports."""
+
+    name: str
+    """What the user opened: ``sgbm`` or the file's name."""
+    runtime: str
+    """Runtime and where it runs, e.g. ``ONNX Runtime 1.20 (CPU)``."""
+    max_disparity: float
+    """Largest disparity that it can find, in pixels of the engine's own width."""
+    size_multiple: int
+    """Rows and columns must be multiples of this where the shapes leave them open."""
+
+
+class Engine(Protocol):
+    """Finds disparity on images of its own size; ``StereoMatcher`` adapts the camera's images to it.
+
+    Inputs are either ``left`` and ``right``, uint8 [B,H,W,3] RGB, or ``left_image`` and ``right_image``, float32
+    [B,3,H,W], RGB normalised with the ImageNet mean and deviation (TAO's and Isaac ROS's contract). The output
+    ``disparity`` is float32 [B,1,H,W] in pixels of the engine's width, x_right = x_left - d; NaN where it has no answer.
+    """
+
+    info: EngineInfo
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run once. The returned arrays belong to the caller. Not thread-safe: one thread owns an engine.
+
+        Raises EngineError, naming the tensor, when a feed does not fit ``inputs`` or the runtime fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds; calling it again does nothing."""
+        ...
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int = 0, threads: int = 0) -> Engine:
+    """Open ``sgbm`` or an engine file, with the runtime that its name asks for.
+
+    ``max_disparity`` (px) is the range of ``sgbm``; a network's range is part of its file. ``gpu_index`` picks the GPU
+    where the runtime has one; ``threads`` limits the CPU threads, 0 leaves the choice to the runtime.
+    Raises EngineError when there is no such engine, its runtime is not installed or it does not open.
+    """
+    if str(engine) == SGBM:
+        from ffs_ros.engine.sgbm import SgbmEngine
+
+        return SgbmEngine(max_disparity=max_disparity)
+    path = Path(engine).expanduser()
+    if path.suffix == ".onnx":
+        from ffs_ros.engine.onnxrt import OnnxEngine
+
+        return OnnxEngine(path, gpu_index=gpu_index, threads=threads)
+    raise EngineError(
+        f"'{engine}' is no engine that this version can open: expected '{SGBM}' or a .onnx file "
+        f"(ffs export CHECKPOINT -o model.onnx writes one)"
+    )

@@ -1,0 +1,33 @@
+"""What a user can put right. Each message says what was found, what was expected and what to type next.
+
+Anything else that is raised is a bug and keeps its traceback; ``cli.main`` and the node's ``main`` are the
+only places that turn an ``FfsError`` into one line and an exit code.
+"""
+
+
+class FfsError(Exception):
+    """The user can put this right; the message says how."""
+
+
+class EngineError(FfsError):
+    """An engine cannot be opened, or cannot take what it was given."""
+
+
+class CalibrationError(FfsError):
+    """The calibration cannot give a depth."""
+
+
+class MessageError(FfsError):
+    """One ROS message cannot be used; the next one may be fine."""
+
+
+class FileError(FfsError):
+    """A file is missing, unreadable or not what it should be."""
+
+
+class CheckpointError(FileError):
+    """A checkpoint is damaged, hostile or of another network."""
+
+
+class ExportError(FfsError):
+    """A graph was not written, because it cannot be built or did not pass its proof."""

@@ -1,0 +1,183 @@
+"""The rectified stereo camera: what a disparity says about depth.
+
+Legend of shapes: H and W rows and columns of the left image. Camera axes: x right, y down, z forward (REP 103).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from ffs_ros.errors import CalibrationError
+
+# Rectification makes both projections equal but for cx. Calibration files are rounded to some digits, so allow for
+# that, but not for what would shift a match: a relative 1e-4 of fx is 0.06 px at the border of a 1280 px wide image.
+_FOCAL_TOLERANCE = 1e-4
+_ROW_TOLERANCE_PX = 0.1
+
+
+@dataclass(frozen=True)
+class StereoCamera:
+    """Two rectified pinhole cameras side by side; everything is in pixels of the image as it is delivered."""
+
+    width: int
+    height: int
+    fx_px: float
+    fy_px: float
+    cx_left_px: float
+    cx_right_px: float
+    cy_px: float
+    baseline_m: float
+
+    def __post_init__(self) -> None:
+        """Raises CalibrationError unless every number is finite and the sizes, focal lengths and baseline positive."""
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if not math.isfinite(value) or (value <= 0 and not name.startswith("c")):
+                expected = "finite" if name.startswith("c") else "finite and positive"
+                raise CalibrationError(f"the calibration has {name} = {value}: expected a {expected} number")
+
+    @classmethod
+    def from_camera_info(cls, left_info: Any, right_info: Any) -> StereoCamera:
+        """The camera that two ``sensor_msgs/CameraInfo`` describe, after their binning and region of interest.
+
+        Reads attributes only (``p`` of ROS 2 or ``P`` of ROS 1, ``width``, ``height``, ``binning_x``, ``binning_y``,
+        ``roi``), so messages from rclpy and from bags both serve. The projection matrices share the left camera's
+        frame: P[3] = -fx * (offset of the camera along x), so the baseline is in the right one, and a left P[3], which
+        should be 0, is counted. Raises CalibrationError for anything that would give a wrong depth.
+        """
+        left = _Projection.of("left", left_info)
+        right = _Projection.of("right", right_info)
+        if (left.width, left.height) != (right.width, right.height):
+            raise CalibrationError(
+                f"the left CameraInfo is for {left.width}x{left.height} images and the right one for "
+                f"{right.width}x{right.height}: expected equal sizes; calibrate both cameras at one resolution"
+            )
+        _require_equal_projections(left, right)
+        if right.tx == 0.0:
+            swapped = "; the left one has it instead, so left and right look swapped" if left.tx < 0.0 else ""
+            raise CalibrationError(
+                "the right CameraInfo has P[3] = 0, so there is no baseline: it lives in the RIGHT CameraInfo's "
+                f"P[3] = -fx * baseline{swapped}; run a stereo calibration and publish its result"
+            )
+        if right.tx > 0.0:
+            raise CalibrationError(
+                f"the right CameraInfo has P[3] = {right.tx:g}, expected a negative value (-fx * baseline): left and "
+                "right are swapped, or the driver has the sign wrong; swap the topics or correct the calibration"
+            )
+        if left.tx <= right.tx:
+            raise CalibrationError(
+                f"the left CameraInfo has P[3] = {left.tx:g} and the right one {right.tx:g}: expected 0 on the left; "
+                "publish the left camera's own calibration there"
+            )
+        return cls(
+            width=left.width,
+            height=left.height,
+            fx_px=left.fx,
+            fy_px=left.fy,
+            cx_left_px=left.cx,
+            cx_right_px=right.cx,
+            cy_px=left.cy,
+            baseline_m=(left.tx - right.tx) / left.fx,
+        )
+
+    @property
+    def principal_point_difference_px(self) -> float:
+        """cx_left - cx_right: the disparity of a point at infinity (negative on verged rigs such as Middlebury's)."""
+        return self.cx_left_px - self.cx_right_px
+
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raises CalibrationError when images of this size are not what the calibration is for."""
+        if (height, width) != (self.height, self.width):
+            raise CalibrationError(
+                f"the image is {width}x{height} but its calibration is for {self.width}x{self.height}: depth would be "
+                "wrong; publish the calibration of this resolution (resizing must scale CameraInfo too)"
+            )
+
+
+def depth_from_disparity(disparity_HW: np.ndarray, camera: StereoCamera) -> np.ndarray:
+    """Depth along the optical axis: fx * baseline / (d - (cx_left - cx_right)), float32 (H,W) in metres.
+
+    ``disparity_HW`` is float32 in camera pixels, NaN for no answer. NaN comes back there and where the point would lie
+    at infinity or behind the camera (a denominator of 0 or less).
+    """
+    offset_HW = np.subtract(disparity_HW, np.float32(camera.principal_point_difference_px), dtype=np.float32)
+    offset_HW[~(offset_HW > 0.0)] = np.nan
+    return np.divide(np.float32(camera.fx_px * camera.baseline_m), offset_HW, out=offset_HW)
+
+
+def points_from_depth(depth_HW: np.ndarray, camera: StereoCamera) -> np.ndarray:
+    """The point that each pixel of the left image sees: float32 (H,W,3), x right, y down, z forward, in metres.
+
+    ``depth_HW`` is metres along the optical axis; where it is NaN all three coordinates are.
+    """
+    height, width = depth_HW.shape
+    ray_x_W = (np.arange(width, dtype=np.float32) - np.float32(camera.cx_left_px)) / np.float32(camera.fx_px)
+    ray_y_H = (np.arange(height, dtype=np.float32) - np.float32(camera.cy_px)) / np.float32(camera.fy_px)
+    points_HW3 = np.empty((height, width, 3), np.float32)
+    np.multiply(depth_HW, ray_x_W[None, :], out=points_HW3[..., 0])
+    np.multiply(depth_HW, ray_y_H[:, None], out=points_HW3[..., 1])
+    points_HW3[..., 2] = depth_HW
+    return points_HW3
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """One CameraInfo's rectified projection, at the delivered resolution."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    tx: float
+
+    @classmethod
+    def of(cls, side: str, info: Any) -> _Projection:
+        if info is None:
+            raise CalibrationError(
+                f"there is no {side} CameraInfo: depth needs both; publish {side}/camera_info with the images"
+            )
+        p = [float(value) for value in (info.p if hasattr(info, "p") else info.P)]
+        if not all(map(math.isfinite, p)):
+            raise CalibrationError(f"the {side} CameraInfo's P holds a number that is not finite; calibrate the camera")
+        if p[0] <= 0.0 or p[5] <= 0.0:
+            raise CalibrationError(
+                f"the {side} CameraInfo has P[0] = {p[0]:g} and P[5] = {p[5]:g}, so the camera is not calibrated: "
+                "expected focal lengths in pixels; run camera_calibration and publish its result"
+            )
+        # REP 104: P is for the full sensor, of which the driver crops the region and then merges pixels.
+        # The same formulas as image_geometry, so that our points agree with those of other nodes.
+        binning_x = max(1, int(getattr(info, "binning_x", 1)))
+        binning_y = max(1, int(getattr(info, "binning_y", 1)))
+        roi = getattr(info, "roi", None)
+        x_offset, y_offset = (roi.x_offset, roi.y_offset) if roi is not None else (0, 0)
+        width = (roi.width if roi is not None else 0) or info.width
+        height = (roi.height if roi is not None else 0) or info.height
+        return cls(
+            width=int(width) // binning_x,
+            height=int(height) // binning_y,
+            fx=p[0] / binning_x,
+            fy=p[5] / binning_y,
+            cx=(p[2] - x_offset) / binning_x,
+            cy=(p[6] - y_offset) / binning_y,
+            tx=p[3] / binning_x,
+        )
+
+
+def _require_equal_projections(left: _Projection, right: _Projection) -> None:
+    for name, tolerance in (
+        ("fx", _FOCAL_TOLERANCE * left.fx),
+        ("fy", _FOCAL_TOLERANCE * left.fy),
+        ("cy", _ROW_TOLERANCE_PX),
+    ):
+        values = getattr(left, name), getattr(right, name)
+        if abs(values[0] - values[1]) > tolerance:
+            raise CalibrationError(
+                f"{name} is {values[0]:g} px in the left CameraInfo and {values[1]:g} px in the right one: after "
+                "rectification they are equal; publish the P matrices of one stereo calibration"
+            )

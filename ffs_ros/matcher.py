@@ -1,0 +1,84 @@
+"""The method: two rectified images in, disparity out, all in the camera's own pixels.
+
+Legend of shapes: H and W rows and columns of the camera's image, h and w of the engine's input.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ffs_ros.engine import Engine
+from ffs_ros.engine.contract import OUTPUT, stereo_inputs
+from ffs_ros.errors import EngineError, MessageError
+from ffs_ros.fit import MODES, InputFit
+
+
+class StereoMatcher:
+    """Runs ``engine`` on images of any size. The engine stays the caller's, to be closed by the caller."""
+
+    def __init__(self, engine: Engine, fit: str = "auto", mask_out_of_view: bool = False) -> None:
+        """``fit`` is one of ``ffs_ros.fit.MODES``; ``mask_out_of_view`` makes pixels whose match would lie left of the
+        right image (x - d < 0) NaN. Raises EngineError when the engine's tensors are not those of ``Engine``.
+        """
+        if fit not in MODES:
+            raise EngineError(f"fit '{fit}' does not exist: expected one of {', '.join(MODES)}")
+        self.engine = engine
+        self.mask_out_of_view = mask_out_of_view
+        self._fit = fit
+        self._inputs = stereo_inputs(engine)
+
+    def match(self, left_HW3: np.ndarray, right_HW3: np.ndarray) -> np.ndarray:
+        """Disparity of the left image: float32 (H,W), x_right = x_left - d, in camera pixels, at least 0.
+
+        ``left_HW3`` and ``right_HW3`` are rectified RGB images, uint8, of one size. NaN is no answer: the engine's own
+        holes, anything not finite, and what ``mask_out_of_view`` removes; 0 is a disparity. The array is the caller's.
+        Raises MessageError when the images do not fit each other, EngineError when the engine cannot take them.
+        """
+        _check_pair(left_HW3, right_HW3)
+        fit = self.fit_of(*left_HW3.shape[:2])
+        feeds = self._inputs.feeds(fit.to_engine(left_HW3), fit.to_engine(right_HW3))
+        disparity_hw = self._disparity_of_engine(self.engine.infer(feeds), fit.engine_size)
+        disparity_HW = np.ascontiguousarray(fit.to_camera(disparity_hw))
+        finite_HW = np.isfinite(disparity_HW)
+        if not finite_HW.all():
+            disparity_HW[~finite_HW] = np.nan
+        np.maximum(disparity_HW, 0.0, out=disparity_HW)  # keeps NaN
+        if self.mask_out_of_view:
+            disparity_HW[disparity_HW > np.arange(disparity_HW.shape[1], dtype=np.float32)] = np.nan
+        return disparity_HW
+
+    def fit_of(self, height: int, width: int) -> InputFit:
+        """How images of this size reach the engine. Raises EngineError when they cannot."""
+        return InputFit.of((height, width), self._inputs.size, self.engine.info.size_multiple, self._fit)
+
+    def max_disparity_px(self, height: int, width: int) -> float:
+        """The largest disparity that can be found on images of this size, in camera pixels."""
+        return self.engine.info.max_disparity * self.fit_of(height, width).width_ratio
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Match one blank pair of this size, so that the first real one does not pay for what a runtime does once."""
+        blank_HW3 = np.zeros((height, width, 3), np.uint8)
+        self.match(blank_HW3, blank_HW3)
+
+    def _disparity_of_engine(self, results: dict[str, np.ndarray], engine_size: tuple[int, int]) -> np.ndarray:
+        disparity = results[OUTPUT]
+        if disparity.shape != (1, 1, *engine_size):
+            raise EngineError(
+                f"engine '{self.engine.info.name}' answered with '{OUTPUT}' of shape {disparity.shape}: expected "
+                f"{(1, 1, *engine_size)}, the size of its input; export it with ffs export"
+            )
+        return disparity[0, 0]
+
+
+def _check_pair(left_HW3: np.ndarray, right_HW3: np.ndarray) -> None:
+    for side, image in (("left", left_HW3), ("right", right_HW3)):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise MessageError(
+                f"the {side} image is {image.dtype} {image.shape}: expected uint8 (height, width, 3) RGB"
+            )
+    if left_HW3.shape != right_HW3.shape:
+        (left_rows, left_columns), (right_rows, right_columns) = left_HW3.shape[:2], right_HW3.shape[:2]
+        raise MessageError(
+            f"the left image is {left_columns}x{left_rows} and the right one {right_columns}x{right_rows}: expected "
+            "equal sizes; set both cameras to one resolution"
+        )

@@ -1,0 +1,39 @@
+"""A file appears under its name complete, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ffs_ros.errors import FileError
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path``, with its suffix; what the block writes there is renamed onto ``path``.
+
+    A file that was at ``path`` stays as it was until the rename. Whatever leaves the block early, KeyboardInterrupt
+    included, removes the temporary file and leaves ``path`` alone. Raises FileError when the folder is missing, when
+    ``path`` is not a regular file (a folder, a device), or when the file system refuses (full disk, no permission).
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
+    if path.exists() and not path.is_file():
+        raise FileError(f"cannot write {path}: it exists and is not a regular file; name another output")
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # else a power cut can leave the new name on an empty file
+        temporary.replace(path)
+    except OSError as error:
+        # A block may read other files too; their errors are not about this output.
+        if error.filename not in (None, str(temporary)):
+            raise
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

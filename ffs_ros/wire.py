@@ -1,0 +1,188 @@
+"""ROS message layouts <-> arrays, by attribute: messages of rclpy and of a bag reader are decoded alike, without ROS.
+
+Legend of shapes: H and W rows and columns of the image.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from ffs_ros.errors import MessageError
+from ffs_ros.geometry import StereoCamera
+
+MOST_PIXELS_PER_SIDE = 16384
+"""Sides beyond this are taken for a damaged message."""
+
+MIN_DISPARITY_PX = 1e-3
+"""Published disparities are larger than this; 0 is no answer. REP 118's far end: 1e-3 px is beyond any stereo's use."""
+
+DELTA_DISPARITY_PX = 1.0 / 16.0
+"""A learned matcher has no step; this is SGBM's, and what peers publish (0 would break resolution formulas)."""
+
+DEPTH_ENCODINGS = ("32FC1", "16UC1")
+
+
+class _Layout(NamedTuple):
+    channels: int
+    bytes_per_channel: int
+    to_rgb: int | None
+    """OpenCV's conversion code; None where the pixels are RGB already."""
+
+
+# 8UC3 is an OpenCV matrix, and those are BGR.
+_LAYOUTS = {
+    "mono8": _Layout(1, 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": _Layout(1, 1, cv2.COLOR_GRAY2RGB),
+    "mono16": _Layout(1, 2, cv2.COLOR_GRAY2RGB),
+    "16UC1": _Layout(1, 2, cv2.COLOR_GRAY2RGB),
+    "rgb8": _Layout(3, 1, None),
+    "bgr8": _Layout(3, 1, cv2.COLOR_BGR2RGB),
+    "8UC3": _Layout(3, 1, cv2.COLOR_BGR2RGB),
+    "rgba8": _Layout(4, 1, cv2.COLOR_RGBA2RGB),
+    "bgra8": _Layout(4, 1, cv2.COLOR_BGRA2RGB),
+}
+
+
+def rgb_from_image(msg: Any, bit_depth: int = 16) -> np.ndarray:
+    """The picture in a ``sensor_msgs/Image``: uint8 (H,W,3) RGB, C-contiguous.
+
+    Reads ``height``, ``width``, ``encoding``, ``is_bigendian``, ``step`` and ``data`` (any byte buffer). ``bit_depth``
+    says how many bits of a 16-bit encoding the sensor fills; they are scaled to 8. An ``rgb8`` image without row
+    padding comes back as a view of the message's buffer: copy it before writing to it or reusing the message.
+    Encodings that are not in the table go through ``cv_bridge`` where it is installed.
+    Raises MessageError when the numbers do not fit each other or the encoding cannot be decoded.
+    """
+    height, width, step = int(msg.height), int(msg.width), int(msg.step)
+    layout = _LAYOUTS.get(msg.encoding)
+    _check_numbers(msg, layout)
+    if layout is None:
+        return _rgb_through_cv_bridge(msg)
+    row_bytes = width * layout.channels * layout.bytes_per_channel
+    rows: np.ndarray = np.frombuffer(msg.data, np.uint8, count=height * step).reshape(height, step)[:, :row_bytes]
+    if layout.bytes_per_channel == 2:
+        rows = np.ascontiguousarray(rows).view(">u2" if msg.is_bigendian else "<u2")
+        rows = cv2.convertScaleAbs(rows.astype(np.uint16, copy=False), alpha=255.0 / (2**bit_depth - 1))
+    pixels = rows.reshape(height, width, layout.channels)
+    if layout.to_rgb is None:
+        return np.ascontiguousarray(pixels)
+    return cv2.cvtColor(pixels, layout.to_rgb)
+
+
+class ImageFields(NamedTuple):
+    """The fields of a ``sensor_msgs/Image`` after its header."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: np.ndarray
+    """(H,W), C-contiguous, native (little) endian; its bytes are the message's data."""
+
+
+class ValidWindow(NamedTuple):
+    """The fields of a ``sensor_msgs/RegionOfInterest``."""
+
+    x_offset: int
+    y_offset: int
+    height: int
+    width: int
+
+
+class DisparityFields(NamedTuple):
+    """The fields of a ``stereo_msgs/DisparityImage`` after its header."""
+
+    image: ImageFields
+    f: float
+    t: float
+    valid_window: ValidWindow
+    min_disparity: float
+    max_disparity: float
+    delta_d: float
+
+
+def disparity_fields(disparity_HW: np.ndarray, camera: StereoCamera, max_disparity_px: float) -> DisparityFields:
+    """What a ``stereo_msgs/DisparityImage`` says about this disparity, as its definition asks: the principal points'
+    difference is taken off (so that Z = f t / d), and 0 stands for no answer, below ``min_disparity``.
+
+    ``disparity_HW`` is in camera pixels, NaN for no answer; ``max_disparity_px`` is the range that was searched, in
+    camera pixels. The image is a new array.
+    """
+    difference_px = camera.principal_point_difference_px
+    message_HW = np.subtract(disparity_HW, np.float32(difference_px), dtype=np.float32)
+    message_HW[~(message_HW > MIN_DISPARITY_PX)] = 0.0
+    height, width = message_HW.shape
+    return DisparityFields(
+        image=_image_fields(message_HW, "32FC1"),
+        f=camera.fx_px,
+        t=camera.baseline_m,
+        valid_window=ValidWindow(x_offset=0, y_offset=0, height=height, width=width),
+        min_disparity=MIN_DISPARITY_PX,
+        max_disparity=max(float(max_disparity_px) - difference_px, 2.0 * MIN_DISPARITY_PX),
+        delta_d=DELTA_DISPARITY_PX,
+    )
+
+
+def depth_fields(depth_HW: np.ndarray, encoding: str) -> ImageFields:
+    """A depth image after REP 118: ``32FC1`` metres with NaN for none, or ``16UC1`` millimetres with 0 for none.
+
+    ``depth_HW`` is float32 metres, NaN for none; as 32FC1 it is used as it is, without a copy. Millimetres are
+    rounded; what does not fit 1..65535 is none rather than a wrong distance. Raises MessageError for other encodings.
+    """
+    if encoding == "32FC1":
+        return _image_fields(np.ascontiguousarray(depth_HW, np.float32), encoding)
+    if encoding == "16UC1":
+        millimetres_HW = np.multiply(depth_HW, np.float32(1000.0), dtype=np.float32)
+        np.rint(millimetres_HW, out=millimetres_HW)
+        millimetres_HW[~((millimetres_HW >= 1.0) & (millimetres_HW <= 65535.0))] = 0.0
+        return _image_fields(millimetres_HW.astype(np.uint16), encoding)
+    raise MessageError(f"depth cannot be published as '{encoding}': expected {' or '.join(DEPTH_ENCODINGS)}")
+
+
+def _image_fields(image_HW: np.ndarray, encoding: str) -> ImageFields:
+    height, width = image_HW.shape
+    return ImageFields(height, width, encoding, 0, width * image_HW.itemsize, image_HW)
+
+
+def _check_numbers(msg: Any, layout: _Layout | None) -> None:
+    """Raises MessageError unless height, width and step describe what ``data`` holds."""
+    height, width, step = int(msg.height), int(msg.width), int(msg.step)
+    if height < 1 or width < 1:
+        raise MessageError(f"the image is empty ({width}x{height}): expected at least 1x1 pixels; check the driver")
+    if max(height, width) > MOST_PIXELS_PER_SIDE:
+        raise MessageError(
+            f"the image claims to be {width}x{height}: expected at most {MOST_PIXELS_PER_SIDE} pixels per side; "
+            "the message is damaged"
+        )
+    row_bytes = width * layout.channels * layout.bytes_per_channel if layout else 1
+    if step < row_bytes:
+        raise MessageError(
+            f"the image's step is {step} bytes, but {width} pixels of {msg.encoding} need {row_bytes}; "
+            "check the driver's step and encoding"
+        )
+    held = memoryview(msg.data).nbytes
+    if held < height * step:
+        raise MessageError(
+            f"the image's data ends early: {held} bytes instead of {height * step} (height {height} x step {step})"
+        )
+
+
+def _rgb_through_cv_bridge(msg: Any) -> np.ndarray:
+    try:
+        from cv_bridge import CvBridge, CvBridgeError
+    except ImportError:
+        raise MessageError(
+            f"encoding '{msg.encoding}' is not one of {', '.join(_LAYOUTS)}, and cv_bridge, which knows more, is not "
+            "installed; install it (apt install ros-$ROS_DISTRO-cv-bridge) or convert with image_proc"
+        ) from None
+    try:
+        rgb_HW3 = CvBridge().imgmsg_to_cv2(msg, desired_encoding="rgb8")
+    except (CvBridgeError, RuntimeError, TypeError) as error:
+        raise MessageError(
+            f"cv_bridge cannot make rgb8 of encoding '{msg.encoding}' ({error}); expected one of {', '.join(_LAYOUTS)} "
+            "or a colour encoding that it knows"
+        ) from error
+    return np.ascontiguousarray(rgb_HW3, np.uint8)

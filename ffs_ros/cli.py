@@ -1,0 +1,70 @@
+"""``ffs VERB``: finds the verb, reads its arguments, and turns an FfsError into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple, NoReturn
+
+from ffs_ros import __version__
+from ffs_ros.errors import FfsError
+
+
+class Verb(NamedTuple):
+    """One row of the table; the module is imported only when its verb is chosen."""
+
+    module: str
+    summary: str
+
+
+VERBS = {
+    "infer": Verb("ffs_ros.tools.infer", "disparity, and with a calibration depth and points, of two rectified images"),
+    "export": Verb("ffs_ros.tools.export", "checkpoint -> ONNX graph, proved against the network before it is written"),
+    "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint or ONNX file is"),
+}
+EXAMPLES = """\
+examples:
+  ffs infer sgbm left.png right.png -o out --camera calib.txt
+  ffs inspect model_best_bp2_serialize.pth
+  ffs export model_best_bp2_serialize.pth -o model.onnx --size 480x736
+  ffs infer model.onnx left.png right.png -o out
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one verb and exit: 0 done, 2 what the user can put right, 130 interrupted; a bug keeps its traceback."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        _run(argv)
+        sys.stdout.flush()
+    except FfsError as error:
+        print("ffs:", " ".join(str(error).split("\n")), file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as in `ffs inspect FILE | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _run(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="ffs",
+        description="Fast-FoundationStereo depth for robots.",
+        epilog="verbs:\n" + "".join(f"  {name:<8} {verb.summary}\n" for name, verb in VERBS.items()) + "\n" + EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ffs {__version__}")
+    parser.add_argument("verb", metavar="VERB", choices=[*VERBS], help="'ffs VERB --help' says more")
+    verb = parser.parse_args(argv[:1]).verb
+
+    tool = import_module(VERBS[verb].module)
+    verb_parser = argparse.ArgumentParser(
+        prog=f"ffs {verb}", description=tool.HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    tool.add_arguments(verb_parser)
+    tool.main(verb_parser.parse_args(argv[1:]))

@@ -1,0 +1,71 @@
+"""The package for pip and for colcon (ament_python). Extras state minimum versions, test/constraints.txt exact ones."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "ffs_ros"
+HERE = Path(__file__).resolve().parent
+
+EXTRAS = {
+    "ros": [  # wheels of ROS 2 for x86-64; a robot takes these from apt
+        "ros-rclpy[fastrtps]>=9.1",
+        "ros-lifecycle-msgs>=2.3",
+        "ros-sensor-msgs>=5.5",
+        "ros-stereo-msgs>=5.5",
+        "ros-diagnostic-msgs>=5.5",
+    ],
+    "onnxruntime": ["onnxruntime>=1.17"],
+    # JetPack brings its own TensorRT, which a wheel in the same environment would hide.
+    "tensorrt": ["tensorrt>=10.0; platform_machine != 'aarch64'", "pycuda>=2022.1"],
+    "rtx": ["tensorrt-rtx>=1.0"],
+    "export": ["torch>=2.4", "onnx>=1.16", "onnxruntime>=1.17", "safetensors>=0.4"],
+    "bag": ["rosbags>=0.10"],
+    "train": ["torch>=2.4", "safetensors>=0.4"],
+    "cluster": ["torch>=2.4", "safetensors>=0.4"],
+    "test": [
+        "pytest>=7.4",
+        "pytest-timeout>=2.2",
+        "hypothesis>=6.80",
+        "pyyaml>=5.4",
+        "ruff>=0.6",
+        "mypy>=1.10",
+        "colcon-core>=0.15",
+        "colcon-ros>=0.4",
+    ],
+}
+RUNS_WITHOUT_A_GPU = ("ros", "onnxruntime", "rtx", "export", "bag", "test")
+
+
+def version() -> str:
+    """The version that ffs_ros/__init__.py states, read without importing the package."""
+    text = (HERE / NAME / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
+
+
+def files(pattern: str) -> list[str]:
+    """Files of the source tree, relative to it, as setuptools wants them."""
+    return sorted(path.relative_to(HERE).as_posix() for path in HERE.glob(pattern) if path.is_file())
+
+
+setup(
+    name=NAME,
+    version=version(),
+    description="Fast-FoundationStereo depth for robots: a ROS 2 node and the offline tools around it",
+    license="Apache-2.0",
+    author="ffs_ros maintainers",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={f"{NAME}.weights": ["*.safetensors", "*.onnx", "*.json", "*.md"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/launch", files("launch/*.launch.py")),
+        (f"share/{NAME}/config", files("config/*")),
+    ],
+    install_requires=["numpy>=1.21", "opencv-python-headless>=4.5"],
+    extras_require={**EXTRAS, "full": sorted({line for name in RUNS_WITHOUT_A_GPU for line in EXTRAS[name]})},
+    entry_points={"console_scripts": ["ffs = ffs_ros.cli:main", "stereo_node = ffs_ros.ros.node:main"]},
+    zip_safe=False,
+)

@@ -47,10 +47,9 @@ class InputFit:
             raise EngineError(f"fit '{mode}' does not exist: expected one of {', '.join(MODES)}")
         if min(camera_size) < 1:
             raise EngineError(f"the image is empty ({camera_size[1]}x{camera_size[0]}): expected at least 1x1 pixels")
-        fixed = engine_size or (None, None)
         rows, columns = (
-            -(-camera_size[axis] // size_multiple) * size_multiple if fixed[axis] is None else fixed[axis]
-            for axis in (0, 1)
+            -(-length // size_multiple) * size_multiple if fixed is None else fixed
+            for length, fixed in zip(camera_size, engine_size or (None, None), strict=True)
         )
         missing = (rows - camera_size[0], columns - camera_size[1])
         if mode == "auto":

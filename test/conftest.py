@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,43 @@ def shared() -> Path:
             f"no reference data in {folder} (expected its conformance/ and data/stereo/): set FFS_SHARED to its folder"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes an engine file with the real input and output names whose answer is known: d = left's red / 4."""
+    onnx = pytest.importorskip("onnx")
+
+    def write(
+        size: tuple[int, int] | None = None, io: str = "image", output: str = "disparity", **metadata: str
+    ) -> Path:
+        make, types = onnx.helper, onnx.TensorProto
+        rows, columns = size or ("H", "W")
+        names, channel_axis = (("left", "right"), 3) if io == "image" else (("left_image", "right_image"), 1)
+        shape = [1, rows, columns, 3] if io == "image" else [1, 3, rows, columns]
+        scale, offset = (0.25, 0.0) if io == "image" else (0.229 * 255 * 0.25, 0.485 * 255 * 0.25)
+        graph = make.make_graph(
+            [
+                make.make_node("Cast", [names[0]], ["float"], to=types.FLOAT),
+                make.make_node("Gather", ["float", "red"], ["plane"], axis=channel_axis),
+                make.make_node("Mul", ["plane", "scale"], ["scaled"]),
+                make.make_node("Add", ["scaled", "offset"], ["sum"]),
+                make.make_node("Unsqueeze", ["sum", "axis"], [output]),
+            ],
+            "tiny",
+            [make.make_tensor_value_info(n, types.UINT8 if io == "image" else types.FLOAT, shape) for n in names],
+            [make.make_tensor_value_info(output, types.FLOAT, [1, 1, rows, columns])],
+            [
+                make.make_tensor("red", types.INT64, [], [0]),
+                make.make_tensor("scale", types.FLOAT, [], [scale]),
+                make.make_tensor("offset", types.FLOAT, [], [offset]),
+                make.make_tensor("axis", types.INT64, [1], [1]),
+            ],
+        )
+        model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+        make.set_model_props(model, {f"ffs_ros.{key}": value for key, value in metadata.items()})
+        path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
+        onnx.save(model, path)
+        return path
+
+    return write

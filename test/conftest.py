@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,3 +67,15 @@ def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def source_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the package is built from, so that a build leaves nothing in the checkout."""
+    copy = tmp_path_factory.mktemp("source") / "ffs_ros"
+    copy.mkdir()
+    for name in ("package.xml", "setup.py", "setup.cfg", "pyproject.toml", "LICENSE"):
+        shutil.copy(CHECKOUT / name, copy)
+    for name in ("ffs_ros", "launch", "config", "resource"):
+        shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy

@@ -1,0 +1,173 @@
+"""Who may import whom: the core stays free of ROS, torch and runtimes, and starts fast."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import ffs_ros
+
+SOURCE = Path(ffs_ros.__file__).parent
+FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+LONGEST_FILE_lines = 350
+
+
+class Part(NamedTuple):
+    """What the files of one folder may import beside the standard library and their own folder."""
+
+    at_import: set[str]
+    """Packages at the top of a file."""
+    where_used: set[str]
+    """Packages that are imported inside the functions that need them, or for type checkers only."""
+    project: set[str]
+    """Other folders of this package."""
+
+
+ROS = {"rclpy", "builtin_interfaces", "std_msgs", "sensor_msgs", "stereo_msgs", "diagnostic_msgs", "lifecycle_msgs",
+       "rcl_interfaces", "message_filters", "ament_index_python"}  # fmt: skip
+PARTS = {  # a folder, or a file that has rules of its own
+    "": Part({"numpy", "cv2"}, set(), set()),
+    "matcher.py": Part({"numpy"}, set(), {"engine"}),
+    "wire.py": Part({"numpy", "cv2"}, {"cv_bridge"}, set()),
+    "checkpoint": Part({"numpy"}, set(), {""}),
+    "engine": Part({"numpy", "cv2"}, set(), {""}),
+    "engine/onnxrt.py": Part({"numpy"}, {"onnxruntime"}, {""}),
+    "network": Part({"torch", "numpy"}, set(), {""}),
+    "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
+    "ros": Part({"numpy"} | ROS, set(), {"", "engine"}),
+    "tools": Part({"numpy", "cv2"}, {"onnx", "onnxruntime", "torch"}, {"", "engine", "checkpoint", "graph", "network"}),
+    "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros"}),
+    "weights": Part(set(), set(), set()),
+}
+RUNTIMES = {path.stem for path in SOURCE.glob("engine/*.py")} - {"__init__", "contract"}
+
+
+class Import(NamedTuple):
+    """One import statement."""
+
+    module: str
+    line: int
+    delayed: bool
+    """Not run when the file is imported."""
+
+
+def imports_of(folder: str, text: str) -> list[Import]:
+    """Every module that a source text in ``folder`` imports; ``from a import b`` counts as ``a.b``."""
+    package = ".".join(filter(None, ("ffs_ros", folder)))
+    found: list[Import] = []
+
+    def visit(node: ast.AST, delayed: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend(Import(alias.name, node.lineno, delayed) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, (package.rsplit(".", node.level - 1)[0] if node.level else "", node.module)))
+            found.extend(Import(f"{base}.{alias.name}", node.lineno, delayed) for alias in node.names)
+        for_type_checkers = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        delayed = delayed or for_type_checkers or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            visit(child, delayed)
+
+    visit(ast.parse(text), delayed=False)
+    return found
+
+
+def wrong_arrows(file: str, text: str) -> list[str]:
+    """A sentence for each import in ``file`` (relative to the package) that its folder may not have."""
+    folder = file.rpartition("/")[0]
+    part = PARTS.get(file, PARTS[folder])
+    wrong = []
+    for module, line, delayed in imports_of(folder, text):
+        top, *below = module.split(".")
+        if top in sys.stdlib_module_names:
+            continue
+        if top == "ffs_ros":
+            target = below[0] if below[0] in PARTS else ""
+            allowed = target in (folder, *part.project)
+            if target == "engine" != folder:  # open_engine chooses the runtime; nobody else names one
+                allowed = allowed and not RUNTIMES.intersection(below[1:])
+        else:
+            allowed = top in part.at_import or (delayed and top in part.where_used)
+        if not allowed:
+            wrong.append(f"ffs_ros/{file}:{line} imports {module}, which this part of the package stays free of")
+    return wrong
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_arrow_points_the_wrong_way(file):
+    """Each file imports only what its folder may lean on."""
+    assert wrong_arrows(file, (SOURCE / file).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("geometry.py", "import torch"),
+        ("geometry.py", "from ffs_ros.engine import open_engine"),
+        ("wire.py", "import sensor_msgs.msg"),
+        ("wire.py", "import cv_bridge"),
+        ("cli.py", "from ffs_ros.tools import infer"),
+        ("matcher.py", "from ffs_ros.network import model"),
+        ("engine/onnxrt.py", "import onnxruntime"),
+        ("engine/sgbm.py", "def f():\n    import onnxruntime"),
+        ("network/model.py", "import onnx"),
+        ("ros/node.py", "from ffs_ros.tools import export"),
+        ("ros/node.py", "from ffs_ros import network"),
+        ("ros/node.py", "from ffs_ros.engine import sgbm"),
+        ("checkpoint/table.py", "from ..network.model import FastFoundationStereo"),
+        ("tools/infer.py", "def f():\n    import rclpy"),
+        ("tools/export.py", "import torch"),
+    ],
+)
+def test_a_wrong_arrow_is_found(file, line):
+    """The rule above is not empty: each of these imports is refused."""
+    assert len(wrong_arrows(file, line)) == 1
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_holds_one_idea(file):
+    """No source file is longer than what one reads in one go."""
+    assert len((SOURCE / file).read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE_lines
+
+
+HIDDEN = ("rclpy", "torch", "onnxruntime", "onnx", "tensorrt", "tensorrt_rtx", "yaml", "safetensors", "rosbags")
+
+
+def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run a statement in a new interpreter that cannot import ``hidden``; what it said, and its seconds."""
+    hide = f"import sys; sys.modules.update(dict.fromkeys({hidden!r}))"
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", f"{hide}; {statement}"],
+        capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"}, check=False,
+    )  # fmt: skip
+    return done, time.perf_counter() - begin
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import ffs_ros",
+        "from ffs_ros.cli import main; main(['--help'])",
+        "from ffs_ros.cli import main; main(['infer', '--help'])",
+        "from ffs_ros.cli import main; main(['export', '--help'])",
+        "from ffs_ros.cli import main; main(['inspect', '--help'])",
+        "import ffs_ros.matcher",
+    ],
+)
+def test_the_core_needs_numpy_and_opencv_only(statement):
+    """Importing the core and asking for help works where no runtime, torch or ROS is installed."""
+    done, _ = run_without(HIDDEN, statement)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("statement", ["import ffs_ros", "from ffs_ros.cli import main; main(['--help'])"])
+def test_the_command_starts_in_half_a_second(statement):
+    """The best of three starts, interpreter included, takes less than 0.5 s."""
+    assert min(run_without((), statement)[1] for _ in range(3)) < 0.5

@@ -1,0 +1,113 @@
+"""The Fast DDS profile with which megabyte images survive the way between processes. docs/transport.md has the figures.
+
+Fast DDS's shared memory holds 512 KiB by default, less than one image, and parts of an image are overwritten before they
+are read. The memory belongs to the writer: each process that publishes images needs the profile, the camera driver too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ffs_ros.errors import FileError
+
+PROFILE = "fastdds_large_images.xml"
+FAST_DDS_2_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+FAST_DDS_3_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+BUILTIN_TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
+
+_FAST_DDS_2_DISTROS = ("humble", "iron", "jazzy")
+
+
+def profile_path() -> Path:
+    """The shipped profile, of the source tree or of the installation this module belongs to.
+
+    Raises FileError where the installation lacks it.
+    """
+    module = Path(__file__).resolve()
+    tree = module.parents[2]
+    candidates = [tree / "config", *(parent / "share" / "ffs_ros" / "config" for parent in module.parents)]
+    for folder in candidates:
+        if (folder / PROFILE).is_file():
+            return folder / PROFILE
+    raise FileError(
+        f"the transport profile {PROFILE} is neither in {tree / 'config'} nor in share/ffs_ros/config of an "
+        "installation around it; install ffs_ros again"
+    )
+
+
+def environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables that give a process started with ``env`` the shipped profile, without those that ``env`` has.
+
+    Empty for another middleware, for a user who chose ``FASTDDS_BUILTIN_TRANSPORTS``, and where the profile would reach
+    beyond the machine against the user's will. Each Fast DDS reads one of the two variables and ignores the other.
+    Raises FileError as ``profile_path``.
+    """
+    if not _is_fast_dds(env.get("RMW_IMPLEMENTATION", "")) or BUILTIN_TRANSPORTS_VARIABLE in env or _stays_local(env):
+        return {}
+    path = str(profile_path())
+    return {name: path for name in (FAST_DDS_3_VARIABLE, FAST_DDS_2_VARIABLE) if name not in env}
+
+
+def profile_warning(env: Mapping[str, str] | None = None, middleware: str | None = None) -> str | None:
+    """What this process loses without a profile and what to type; None with a profile or without Fast DDS.
+
+    ``env`` is this process's environment and ``middleware`` the running one's identifier unless given.
+    Raises FileError as ``profile_path``.
+    """
+    env = os.environ if env is None else env
+    if not _is_fast_dds(_running_middleware() if middleware is None else middleware):
+        return None
+    variable = FAST_DDS_2_VARIABLE if env.get("ROS_DISTRO") in _FAST_DDS_2_DISTROS else FAST_DDS_3_VARIABLE
+    profile = env.get(variable)
+    if profile and Path(profile).is_file():
+        return None
+    found = f"{variable} names no file ('{profile}')" if profile else f"{variable} is not set"
+    return f"Fast DDS loses or delays images between processes with its default transports, and {found}; {_remedy(env)}"
+
+
+def lost_images_remedy(env: Mapping[str, str] | None = None, middleware: str | None = None) -> str | None:
+    """What to type when images get lost on the way to this process; None without Fast DDS.
+
+    Arguments and what is raised are ``profile_warning``'s.
+    """
+    env = os.environ if env is None else env
+    if not _is_fast_dds(_running_middleware() if middleware is None else middleware):
+        return None
+    return profile_warning(env, middleware) or (
+        "this process has a Fast DDS transport profile, but the memory that images travel through is the sender's: "
+        f"{_remedy(env)}"
+    )
+
+
+def _remedy(env: Mapping[str, str]) -> str:
+    if _stays_local(env):
+        return (
+            "on Humble the shipped profile would undo ROS_LOCALHOST_ONLY=1, so it is not used: "
+            'see "Humble and ROS_LOCALHOST_ONLY" in docs/transport.md'
+        )
+    path = profile_path()
+    return (
+        f"before starting the camera driver, and this node unless its launch file does it, type: "
+        f"export {FAST_DDS_3_VARIABLE}={path} {FAST_DDS_2_VARIABLE}={path}"
+    )
+
+
+def _is_fast_dds(middleware: str) -> bool:
+    """Whether an rmw identifier is Fast DDS's, which is also the default of the supported distributions."""
+    return not middleware or middleware.startswith("rmw_fastrtps")
+
+
+def _stays_local(env: Mapping[str, str]) -> bool:
+    """Whether the profile's UDP transport would undo the user's ROS_LOCALHOST_ONLY.
+
+    Humble's rmw_fastrtps adds a loopback-only transport beside the profile's; later distributions restrict discovery.
+    """
+    return env.get("ROS_DISTRO") == "humble" and env.get("ROS_LOCALHOST_ONLY") == "1"
+
+
+def _running_middleware() -> str:
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    return str(get_rmw_implementation_identifier())

@@ -1,0 +1,202 @@
+"""Collects the nodes and initializers of one ONNX graph; a value is the name of the tensor that carries it.
+
+A length is an ``int``, or the name of an int64 tensor of one element where the graph leaves an axis open, so the same
+code writes static graphs (every shape a constant) and dynamic ones (shapes computed from the inputs').
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Union
+
+import numpy as np
+import onnx
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+OPSET = 17
+
+Length = Union[int, str]
+Operand = Union[str, float, np.ndarray]
+
+_LENGTH_OPERATORS = {"Add": operator.add, "Sub": operator.sub, "Mul": operator.mul, "Div": operator.floordiv}
+
+
+class Size(NamedTuple):
+    """Batch, rows and columns of the input images."""
+
+    batch: Length
+    height: Length
+    width: Length
+
+
+class Builder:
+    """Every method adds what it needs to the graph and returns the name of the result."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+        self.tensors = tensors
+        """The checkpoint: float32 arrays by their TAO names."""
+        self.nodes: list[onnx.NodeProto] = []
+        self.arrays: dict[str, np.ndarray] = {}
+        """The initializers by name."""
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._constant_names: set[str] = set()
+        self._lengths: dict[tuple[str, Length, Length], str] = {}
+        self._scope: list[str] = []
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Names of nodes inside begin with ``name/``: what profilers and TensorRT's layer list show."""
+        self._scope.append(name)
+        try:
+            yield
+        finally:
+            self._scope.pop()
+
+    # Nodes
+
+    def nodes_of(self, op: str, inputs: Sequence[Operand], outputs: int, **attributes: object) -> list[str]:
+        """The results of one node with several outputs. What depends on constants alone is computed at once."""
+        name = "/".join([*self._scope, f"{op}_{len(self.nodes)}"])
+        results = [name] if outputs == 1 else [f"{name}:{index}" for index in range(outputs)]
+        names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        node = helper.make_node(op, names, results, name=name, **attributes)
+        if op != "ConstantOfShape" and self._constant_names.issuperset(names):
+            model = ReferenceEvaluator(node, opsets={"": OPSET})
+            return [self.constant(value) for value in model.run(None, {key: self.arrays[key] for key in names})]
+        self.nodes.append(node)
+        return results
+
+    def node(self, op: str, *inputs: Operand, **attributes: object) -> str:
+        """The result of one node. Numbers and arrays among ``inputs`` become constants (numbers: float32)."""
+        return self.nodes_of(op, inputs, 1, **attributes)[0]
+
+    # Values that are known when the graph is written
+
+    def constant(self, value: float | np.ndarray) -> str:
+        """An initializer with this value; equal ones are stored once. A plain number becomes a float32 scalar."""
+        array = value if isinstance(value, np.ndarray) else np.float32(value)
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self.weight(f"constant_{len(self._constants)}", np.asarray(array))
+            self._constant_names.add(self._constants[key])
+        return self._constants[key]
+
+    def weight(self, name: str, array: np.ndarray) -> str:
+        """An initializer under its own name; the same array may come again, as in every iteration."""
+        if not np.array_equal(self.arrays.setdefault(name, array), array):
+            raise ValueError(f"two different initializers are called {name}")
+        return name
+
+    # Lengths and shapes
+
+    def length(self, op: str, left: Length, right: Length) -> Length:
+        """``left`` op ``right`` for op Add, Sub, Mul, Div (rounded down)."""
+        if isinstance(left, int) and isinstance(right, int):
+            return int(_LENGTH_OPERATORS[op](left, right))
+        key = (op, left, right)
+        if key not in self._lengths:
+            self._lengths[key] = self.node(op, *(self._length_tensor(value) for value in (left, right)))
+        return self._lengths[key]
+
+    def grid(self, size: Size, scale: int) -> tuple[Length, Length]:
+        """Rows and columns at 1/``scale`` of the images."""
+        return self.length("Div", size.height, scale), self.length("Div", size.width, scale)
+
+    def shape(self, lengths: Sequence[Length]) -> str:
+        """A shape as an int64 vector."""
+        if all(isinstance(value, int) for value in lengths):
+            return self.constant(np.array(lengths, np.int64))
+        return self.node("Concat", *(self._length_tensor(value) for value in lengths), axis=0)
+
+    def scalar(self, length: Length) -> str:
+        """A length as an int64 scalar."""
+        return self.constant(np.array(length)) if isinstance(length, int) else self.node("Squeeze", length)
+
+    def count(self, length: Length) -> str:
+        """int64 [length]: 0, 1, 2, ..."""
+        return self.node("Range", np.array(0), self.scalar(length), np.array(1))
+
+    def float32(self, x: Operand) -> str:
+        return self.node("Cast", x, to=onnx.TensorProto.FLOAT)
+
+    def int32(self, x: Operand) -> str:
+        return self.node("Cast", x, to=onnx.TensorProto.INT32)
+
+    def _length_tensor(self, value: Length) -> str:
+        return value if isinstance(value, str) else self.constant(np.array([value], np.int64))
+
+    # Moving values about
+
+    def reshape(self, x: str, lengths: Sequence[Length]) -> str:
+        """0 keeps the input's length on that axis, one -1 takes what is left."""
+        return self.node("Reshape", x, self.shape(lengths))
+
+    def transpose(self, x: str, *order: int) -> str:
+        return self.node("Transpose", x, perm=list(order))
+
+    def concat(self, values: Sequence[str], axis: int) -> str:
+        return self.node("Concat", *values, axis=axis)
+
+    def split(self, x: str, sizes: Sequence[int], axis: int) -> list[str]:
+        return self.nodes_of("Split", [x, np.array(sizes, np.int64)], len(sizes), axis=axis)
+
+    def slice(self, x: str, axis: int, start: Length, stop: Length) -> str:
+        return self.node("Slice", x, self.shape([start]), self.shape([stop]), np.array([axis], np.int64))
+
+    def reverse(self, x: str, axis: int) -> str:
+        begin, end = np.array([-1]), np.array([np.iinfo(np.int64).min])
+        return self.node("Slice", x, begin, end, np.array([axis], np.int64), np.array([-1]))
+
+    def unsqueeze(self, x: str, axis: int) -> str:
+        return self.node("Unsqueeze", x, np.array([axis], np.int64))
+
+    def pad(self, x: str, before: Sequence[Length], after: Sequence[Length]) -> str:
+        """Zeros before and after each axis."""
+        return self.node("Pad", x, self.shape([*before, *after]))
+
+    def zeros(self, lengths: Sequence[Length]) -> str:
+        return self.node("ConstantOfShape", self.shape(lengths))
+
+    # Arithmetic
+
+    def add(self, left: Operand, right: Operand) -> str:
+        return self.node("Add", left, right)
+
+    def sub(self, left: Operand, right: Operand) -> str:
+        return self.node("Sub", left, right)
+
+    def mul(self, left: Operand, right: Operand) -> str:
+        return self.node("Mul", left, right)
+
+    def matmul(self, left: Operand, right: Operand) -> str:
+        return self.node("MatMul", left, right)
+
+    def relu(self, x: str) -> str:
+        return self.node("Relu", x)
+
+    def leaky_relu(self, x: str) -> str:
+        """Slope 0.01, as everywhere in this network."""
+        return self.node("LeakyRelu", x, alpha=0.01)
+
+    def sigmoid(self, x: str) -> str:
+        return self.node("Sigmoid", x)
+
+    def tanh(self, x: str) -> str:
+        return self.node("Tanh", x)
+
+    def softmax(self, x: str, axis: int) -> str:
+        return self.node("Softmax", x, axis=axis)
+
+    def mean(self, x: str, *axes: int) -> str:
+        """Mean over ``axes``, which stay with length 1."""
+        return self.node("ReduceMean", x, axes=list(axes), keepdims=1)
+
+    def mean_of_pairs(self, x: str, axis: int) -> str:
+        """Mean over ``axis``, which goes away."""
+        return self.node("ReduceMean", x, axes=[axis], keepdims=0)
+
+    def sum(self, x: str, axis: int, keepdims: bool = True) -> str:
+        return self.node("ReduceSum", x, np.array([axis], np.int64), keepdims=int(keepdims))

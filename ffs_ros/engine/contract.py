@@ -122,7 +122,8 @@ def check_feeds(inputs: Mapping[str, TensorSpec], feeds: Mapping[str, np.ndarray
 
 def described(tensors: Mapping[str, TensorSpec]) -> str:
     """The tensors in words: name, dtype, shape, '?' for an axis of any length."""
-    return ", ".join(
+    words = (
         f"'{name}' {spec.dtype} [{','.join('?' if n is None else str(n) for n in spec.shape)}]"
         for name, spec in tensors.items()
     )
+    return ", ".join(words) or "nothing"

@@ -56,6 +56,8 @@ class SgbmEngine:
             raise EngineError(
                 f"'left' is {feeds['left'].shape} and 'right' is {feeds['right'].shape}: expected equal sizes"
             )
+        if feeds["left"].shape[2] <= _BLOCK // 2:
+            raise EngineError(f"the image has {feeds['left'].shape[2]} columns: sgbm needs {_BLOCK // 2 + 1} or more")
         # The matcher answers only where the whole range lies inside the right image; with the left edge
         # replicated by that much, every pixel of the image is answered.
         padded = [
@@ -65,7 +67,8 @@ class SgbmEngine:
         try:
             steps_hw = self._matcher.compute(*padded)[:, self._disparities :]
         except cv2.error as error:
-            raise EngineError(f"OpenCV's matcher failed on images of shape {feeds['left'].shape}: {error}") from error
+            said = " ".join(str(error.err).split())
+            raise EngineError(f"OpenCV's matcher failed on images of shape {feeds['left'].shape}: {said}") from error
         disparity_hw = np.multiply(steps_hw, np.float32(1.0 / _STEPS_PER_PIXEL), dtype=np.float32)
         disparity_hw[steps_hw < 0] = np.nan
         return {OUTPUT: disparity_hw[None, None]}

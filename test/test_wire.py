@@ -1,0 +1,200 @@
+"""Message layouts: every encoding against a picture whose pixels are known, every defect with its sentence."""
+
+from __future__ import annotations
+
+import array
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ffs_ros.errors import MessageError
+from ffs_ros.geometry import StereoCamera
+from ffs_ros.wire import depth_fields, disparity_fields, rgb_from_image
+
+RGB = np.random.default_rng(1).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+GREY = RGB[..., :1]
+ALPHA = np.full((7, 5, 1), 77, np.uint8)
+
+PICTURES = {
+    "rgb8": (RGB, RGB),
+    "bgr8": (RGB[..., ::-1], RGB),
+    "8UC3": (RGB[..., ::-1], RGB),
+    "rgba8": (np.concatenate([RGB, ALPHA], axis=2), RGB),
+    "bgra8": (np.concatenate([RGB[..., ::-1], ALPHA], axis=2), RGB),
+    "mono8": (GREY, GREY.repeat(3, axis=2)),
+    "8UC1": (GREY, GREY.repeat(3, axis=2)),
+    "mono16": (GREY.astype("<u2") * 257, GREY.repeat(3, axis=2)),
+    "16UC1": (GREY.astype("<u2") * 257, GREY.repeat(3, axis=2)),
+}
+
+
+def image_message(pixels: np.ndarray, encoding: str, padding: int = 0, is_bigendian: int = 0) -> SimpleNamespace:
+    """A sensor_msgs/Image by attribute, with ``padding`` junk bytes after every row."""
+    height, width = pixels.shape[:2]
+    rows = np.frombuffer(np.ascontiguousarray(pixels).tobytes(), np.uint8).reshape(height, -1)
+    rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=0xEE)
+    return SimpleNamespace(
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=is_bigendian,
+        step=rows.shape[1],
+        data=array.array("B", rows.tobytes()),
+    )
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize("encoding", PICTURES)
+def test_every_encoding_gives_the_picture(encoding: str, padding: int) -> None:
+    """Channel order, alpha, depth and row padding: the RGB that comes out is the one that went in."""
+    pixels, expected = PICTURES[encoding]
+    rgb = rgb_from_image(image_message(pixels, encoding, padding))
+    assert rgb.dtype == np.uint8
+    assert rgb.flags.c_contiguous
+    np.testing.assert_array_equal(rgb, expected)
+
+
+@pytest.mark.parametrize("padding", [0, 3, 4])
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
+def test_big_endian_words(encoding: str, padding: int) -> None:
+    """is_bigendian swaps the bytes of 16-bit words, and means nothing for bytes."""
+    pixels, expected = PICTURES[encoding]
+    rgb = rgb_from_image(image_message(pixels.astype(">u2"), encoding, padding, is_bigendian=1))
+    np.testing.assert_array_equal(rgb, expected)
+    bytes_only = rgb_from_image(image_message(RGB, "rgb8", padding, is_bigendian=1))
+    np.testing.assert_array_equal(bytes_only, RGB)
+
+
+def test_bit_depth_scales_what_the_sensor_fills() -> None:
+    """A 10-bit sensor's 1023 is white, half of it is grey, and what exceeds its range is white too."""
+    pixels = np.array([[[0], [341], [1023], [4000]]], "<u2")
+    rgb = rgb_from_image(image_message(pixels, "mono16"), bit_depth=10)
+    np.testing.assert_array_equal(rgb[0, :, 0], [0, 85, 255, 255])
+
+
+@pytest.mark.parametrize("container", [bytes, bytearray, memoryview, lambda b: np.frombuffer(b, np.uint8)])
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8", "mono16"])
+def test_any_buffer_will_do(container: Any, encoding: str) -> None:
+    """rclpy gives array.array, bag readers ndarray or bytes, writable or not."""
+    pixels, expected = PICTURES[encoding]
+    message = image_message(pixels, encoding)
+    message.data = container(bytes(message.data))
+    np.testing.assert_array_equal(rgb_from_image(message), expected)
+
+
+def test_rgb8_without_padding_is_not_copied() -> None:
+    """The common colour case costs nothing: the picture is a view of the message's buffer."""
+    message = image_message(RGB, "rgb8")
+    rgb = rgb_from_image(message)
+    message.data[0] = (int(RGB[0, 0, 0]) + 1) % 256
+    assert rgb[0, 0, 0] == message.data[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"height": 0}, "the image is empty .5x0."),
+        ({"width": 0}, "the image is empty .0x7."),
+        ({"width": 2**32 - 1}, "claims to be 4294967295x7: expected at most 16384"),
+        ({"height": 20000}, "claims to be 5x20000"),
+        ({"step": 14}, "step is 14 bytes, but 5 pixels of rgb8 need 15"),
+        ({"step": 0}, "step is 0 bytes"),
+        ({"step": 2**31}, "data ends early: 105 bytes instead of"),
+        ({"data": array.array("B", b"\0" * 104)}, "data ends early: 104 bytes instead of 105"),
+        ({"data": b""}, "data ends early: 0 bytes"),
+        ({"encoding": "mono16", "width": 8}, "step is 15 bytes, but 8 pixels of mono16 need 16"),
+    ],
+)
+def test_numbers_that_contradict_each_other(fields: dict[str, Any], sentence: str) -> None:
+    """A damaged message is refused before its memory is touched."""
+    with pytest.raises(MessageError, match=sentence):
+        rgb_from_image(SimpleNamespace(**(vars(image_message(RGB, "rgb8")) | fields)))
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "bayer_rggb8", "32FC1", "", "RGB8"])
+def test_other_encodings_without_cv_bridge(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names the encoding, those that are known, and cv_bridge."""
+    monkeypatch.setitem(sys.modules, "cv_bridge", None)
+    with pytest.raises(MessageError, match=rf"encoding '{encoding}' is not one of mono8.*cv_bridge"):
+        rgb_from_image(image_message(RGB, encoding))
+
+
+def install_cv_bridge(monkeypatch: pytest.MonkeyPatch, convert: Any) -> None:
+    stand_in = ModuleType("cv_bridge")
+    stand_in.CvBridgeError = type("CvBridgeError", (TypeError,), {})  # type: ignore[attr-defined]
+    stand_in.CvBridge = type("CvBridge", (), {"imgmsg_to_cv2": staticmethod(convert)})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cv_bridge", stand_in)
+
+
+def test_other_encodings_go_through_cv_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cv_bridge is installed it is asked for rgb8."""
+
+    def convert(message: Any, desired_encoding: str) -> np.ndarray:
+        assert (message.encoding, desired_encoding) == ("bayer_rggb8", "rgb8")
+        return RGB[:, ::-1][:, ::-1]
+
+    install_cv_bridge(monkeypatch, convert)
+    np.testing.assert_array_equal(rgb_from_image(image_message(RGB, "bayer_rggb8")), RGB)
+
+
+def test_cv_bridge_that_cannot_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Depth images have no colours, and cv_bridge says so in its own words."""
+
+    def convert(message: Any, desired_encoding: str) -> np.ndarray:
+        raise sys.modules["cv_bridge"].CvBridgeError("[32FC1] is not a color format")
+
+    install_cv_bridge(monkeypatch, convert)
+    with pytest.raises(MessageError, match=r"cannot make rgb8 of encoding '32FC1' \(\[32FC1\] is not a color format\)"):
+        rgb_from_image(image_message(RGB, "32FC1"))
+
+
+VERGED = StereoCamera(4, 1, 500.0, 500.0, 320.0, 310.0, 240.0, 0.1)
+
+
+def test_disparity_message_follows_its_definition() -> None:
+    """d = x_l - x_r - (cx_l - cx_r), f t / d is the depth, 0 is no answer and lies below min_disparity > 0."""
+    disparity = np.array([[30.0, 10.0, 5.0, np.nan], [10.5, 0.0, 73.5, 10.0005]], np.float32)
+    fields = disparity_fields(disparity, VERGED, max_disparity_px=128)
+    np.testing.assert_array_equal(fields.image.data, np.float32([[20.0, 0.0, 0.0, 0.0], [0.5, 0.0, 63.5, 0.0]]))
+    assert fields.image.data.flags.c_contiguous
+    assert fields.image[:5] == (2, 4, "32FC1", 0, 16)
+    assert (fields.f, fields.t) == (500.0, 0.1)
+    assert 0.0 < fields.min_disparity < 0.5
+    assert fields.max_disparity == 118.0
+    assert fields.delta_d == 1 / 16
+    assert fields.valid_window == (0, 0, 2, 4)
+    assert np.isnan(disparity[0, 3])  # the argument is left alone
+
+
+def test_zero_disparity_of_a_verged_rig_is_an_answer() -> None:
+    """With cx_right > cx_left, d = 0 is a finite depth, and the message's d = doffs says so."""
+    camera = StereoCamera(2, 1, 1000.0, 1000.0, 300.0, 352.25, 200.0, 0.1)
+    fields = disparity_fields(np.array([[0.0, np.nan]], np.float32), camera, max_disparity_px=64)
+    np.testing.assert_array_equal(fields.image.data, np.float32([[52.25, 0.0]]))
+    assert fields.max_disparity == 116.25
+
+
+def test_float_depth_is_metres_with_nan() -> None:
+    """32FC1 carries the core's own array."""
+    depth = np.array([[1.5, np.nan, 0.25]], np.float32)
+    fields = depth_fields(depth, "32FC1")
+    assert fields.data is depth
+    assert fields[:5] == (1, 3, "32FC1", 0, 12)
+
+
+def test_integer_depth_is_rounded_millimetres_with_zero() -> None:
+    """16UC1: rounded, 1 to 65535; NaN and what does not fit are 0, never a wrapped or clamped distance."""
+    depth = np.array([[1.2344, 1.2346, 0.001, 0.0004, 65.535, 65.536, np.nan, 1000.0, np.inf, -1.0]], np.float32)
+    fields = depth_fields(depth, "16UC1")
+    assert fields.data.dtype == np.uint16
+    np.testing.assert_array_equal(fields.data, [[1234, 1235, 1, 0, 65535, 0, 0, 0, 0, 0]])
+    assert fields[:5] == (1, 10, "16UC1", 0, 20)
+
+
+def test_other_depth_encodings_are_refused() -> None:
+    """REP 118 has two."""
+    with pytest.raises(MessageError, match="depth cannot be published as 'mono16': expected 32FC1 or 16UC1"):
+        depth_fields(np.ones((2, 2), np.float32), "mono16")

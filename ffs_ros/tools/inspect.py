@@ -1,0 +1,160 @@
+"""``ffs inspect``: what a checkpoint or an ONNX file is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ffs_ros.checkpoint import Checkpoint, open_checkpoint
+from ffs_ros.checkpoint.recognise import RELEASED_NAME, is_onnx
+from ffs_ros.checkpoint.records import shown
+from ffs_ros.checkpoint.source import Source, read_source
+from ffs_ros.errors import FileError
+
+if TYPE_CHECKING:
+    import onnx
+
+HELP = "Say what a checkpoint or ONNX file is; nothing in it is run.\n\n  ffs inspect model_best_bp2_serialize.pth"
+
+_MOST_ONNX_BYTES = 2**31
+_FIRST_BYTES = 16
+_OUR_METADATA = "ffs_ros."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``ffs inspect``."""
+    parser.add_argument("file", metavar="FILE", help="a checkpoint (.pth, .safetensors, ...) or an .onnx file")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Print what the file is as aligned text. Raises FileError when it is neither a checkpoint nor an ONNX file."""
+    path = Path(args.file).expanduser()
+    facts = _onnx_facts(path) if _looks_like_onnx(path) else _checkpoint_facts(open_checkpoint(path))
+    print(_aligned(facts))
+
+
+def _looks_like_onnx(path: Path) -> bool:
+    if path.suffix == ".onnx":
+        return True
+    try:
+        with path.open("rb") as file:
+            return is_onnx(file.read(_FIRST_BYTES), path)
+    except OSError:
+        return False  # whoever opens it next says why
+
+
+def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, str]:
+    converted = "" if checkpoint.stored_dtypes == ("float32",) else ", converted to float32"
+    released = (
+        f"the released {RELEASED_NAME}"
+        if checkpoint.is_released_file
+        else f"not the released {RELEASED_NAME}: finetuned, or written again"
+    )
+    return {
+        "file": shown(str(checkpoint.path)),
+        "kind": f"checkpoint of the bp2 network, {released}",
+        "SHA-256": checkpoint.sha256,
+        "container": checkpoint.container,
+        "layout": checkpoint.layout,
+        "naming": checkpoint.naming,
+        "weights": f"{len(checkpoint.tensors)} tensors, {', '.join(checkpoint.stored_dtypes)}{converted}, all finite",
+        "parameters": f"{checkpoint.parameters:,} that the network reads, {checkpoint.stored_parameters:,} in the file",
+        **{f"settings: {name}": value for name, value in _flat(checkpoint.settings)},
+    }
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+    """(dotted name, value in words) of every leaf of nested settings."""
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", str(value)
+
+
+def _onnx_facts(path: Path) -> dict[str, str]:
+    source = read_source(path, _MOST_ONNX_BYTES, "an ONNX file of this network has at most 0.1")
+    model = _onnx_model(source)
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = {value.name: _tensor(value) for value in graph.input if value.name not in weights}
+    outputs = {value.name: _tensor(value) for value in graph.output}
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return {
+        "file": shown(str(path)),
+        "kind": _kind(inputs, outputs, metadata),
+        "SHA-256": source.sha256,
+        **{f"input: {shown(name)}": value for name, value in inputs.items()},
+        **{f"output: {shown(name)}": value for name, value in outputs.items()},
+        "opset": ", ".join(f"{shown(opset.domain) or 'ai.onnx'} {opset.version}" for opset in model.opset_import),
+        "nodes": f"{len(graph.node):,}",
+        "written by": shown(f"{model.producer_name} {model.producer_version}".strip()) or "not said",
+        **{f"metadata: {shown(key)}": shown(value) for key, value in sorted(metadata.items())},
+    }
+
+
+def _onnx_model(source: Source) -> onnx.ModelProto:
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError:
+        raise FileError(
+            f"{source.path}: is an ONNX file, and the package onnx that reads it is not installed; "
+            f"type: pip install 'ffs_ros[export]'"
+        ) from None
+    try:
+        model = onnx.load_model_from_string(source.data)
+    except DecodeError:
+        model = onnx.ModelProto()
+    if not model.graph.node:
+        raise FileError(f"{source.path}: is no ONNX graph, or a damaged one; export or download it again")
+    return model
+
+
+def _tensor(value: onnx.ValueInfoProto) -> str:
+    """Type and shape in words: ``uint8 [1, 480, 736, 3]``; a free axis has its name."""
+    import onnx
+
+    tensor = value.type.tensor_type
+    try:
+        dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    except KeyError:
+        dtype = f"type {tensor.elem_type}"
+    axes = (
+        shown(axis.dim_param) or "?" if axis.WhichOneof("value") != "dim_value" else str(axis.dim_value)
+        for axis in tensor.shape.dim
+    )
+    return f"{dtype} [{', '.join(axes)}]"
+
+
+def _kind(inputs: Mapping[str, str], outputs: Mapping[str, str], metadata: Mapping[str, str]) -> str:
+    """Whose graph it is, by its metadata and by the names of its inputs and outputs."""
+    if any(key.startswith(_OUR_METADATA) for key in metadata):
+        return "ONNX graph exported by ffs_ros, ready as ENGINE"
+    if "gwc_volume" in inputs:
+        return (
+            "the second of upstream's two ONNX parts (features and volume -> disparity); export a single graph instead"
+        )
+    if any(name.startswith("features_left_") for name in outputs):
+        return "the first of upstream's two ONNX parts (images -> features); export a single graph instead"
+    if {"left_image", "right_image"} <= inputs.keys() and "disparity" in outputs:
+        return "ONNX graph with NVIDIA TAO's names, not ours: images already normalised in, disparity out"
+    if {"left", "right"} <= inputs.keys():
+        return "ONNX graph of a stereo network, not ours: whether it wants normalised images, the file does not say"
+    return "ONNX graph of something else than a stereo network of this family"
+
+
+def _aligned(facts: Mapping[str, str]) -> str:
+    """One fact per line, values in one column; a group ("settings: name") becomes a heading and indented names."""
+    rows: list[tuple[str, str]] = []
+    group = ""
+    for label, value in facts.items():
+        heading, separator, name = label.partition(": ")
+        if separator and heading != group:
+            rows.append((heading, ""))
+        group = heading if separator else ""
+        rows.append((f"  {name}" if separator else label, value))
+    width = max(len(label) for label, _ in rows)
+    return "\n".join(f"{label:<{width}}  {value}".rstrip() for label, value in rows)

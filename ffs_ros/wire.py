@@ -62,12 +62,13 @@ def rgb_from_image(msg: Any, bit_depth: int = 16) -> np.ndarray:
         return _rgb_through_cv_bridge(msg)
     row_bytes = width * layout.channels * layout.bytes_per_channel
     rows: np.ndarray = np.frombuffer(msg.data, np.uint8, count=height * step).reshape(height, step)[:, :row_bytes]
+    rows = np.ascontiguousarray(rows)
     if layout.bytes_per_channel == 2:
-        rows = np.ascontiguousarray(rows).view(">u2" if msg.is_bigendian else "<u2")
+        rows = rows.view(">u2" if msg.is_bigendian else "<u2")
         rows = cv2.convertScaleAbs(rows.astype(np.uint16, copy=False), alpha=255.0 / (2**bit_depth - 1))
     pixels = rows.reshape(height, width, layout.channels)
     if layout.to_rgb is None:
-        return np.ascontiguousarray(pixels)
+        return pixels
     return cv2.cvtColor(pixels, layout.to_rgb)
 
 

@@ -19,8 +19,10 @@ OUTPUT = "disparity"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
-_SCALE = (1.0 / (255.0 * np.asarray(IMAGENET_DEVIATION))).astype(np.float32)
-_OFFSET = (np.asarray(IMAGENET_MEAN) / np.asarray(IMAGENET_DEVIATION)).astype(np.float32)
+# A byte has 256 values, so normalising is a table per channel: exact, and several times faster than arithmetic.
+_NORMALISED = (
+    (np.arange(256) / 255.0 - np.array(IMAGENET_MEAN)[:, None]) / np.array(IMAGENET_DEVIATION)[:, None]
+).astype(np.float32)
 
 
 def image_tensor(rgb_hw3: np.ndarray) -> np.ndarray:
@@ -32,8 +34,7 @@ def normalised_tensor(rgb_hw3: np.ndarray) -> np.ndarray:
     """``--io tensor``: float32 (1,3,h,w), (x / 255 - mean) / deviation of ImageNet per channel."""
     tensor = np.empty((1, 3, *rgb_hw3.shape[:2]), np.float32)
     for channel, plane in enumerate(cv2.split(rgb_hw3)):
-        np.multiply(plane, _SCALE[channel], out=tensor[0, channel])
-        tensor[0, channel] -= _OFFSET[channel]
+        cv2.LUT(plane, _NORMALISED[channel, None], dst=tensor[0, channel])
     return tensor
 
 

@@ -16,15 +16,15 @@ from .blocks import ConvNormAct, ResidualBlock, leaky_relu
 from .decoder import Pyramid
 
 
-def conv3d(c_in: int, c_out: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> ConvNormAct:
-    """3-D convolution, batch norm, LeakyReLU."""
-    conv = nn.Conv3d(c_in, c_out, kernel, stride, padding, bias=False)
+def conv3d(c_in: int, c_out: int, stride: int = 1) -> ConvNormAct:
+    """3x3x3 convolution, batch norm, LeakyReLU."""
+    conv = nn.Conv3d(c_in, c_out, 3, stride, padding=1, bias=False)
     return ConvNormAct(conv, nn.BatchNorm3d(c_out), leaky_relu())
 
 
 def upsample3d(c_in: int, c_out: int, kernel: int = 4, output_padding: int = 0) -> ConvNormAct:
     """Transposed 3-D convolution that doubles planes, rows and columns; batch norm, LeakyReLU."""
-    conv = nn.ConvTranspose3d(c_in, c_out, kernel, 2, 1, output_padding, bias=False)
+    conv = nn.ConvTranspose3d(c_in, c_out, kernel, 2, padding=1, output_padding=output_padding, bias=False)
     return ConvNormAct(conv, nn.BatchNorm3d(c_out), leaky_relu())
 
 

@@ -116,7 +116,7 @@ class FastFoundationStereo(nn.Module):
     # The steps, in order.
 
     def normalised(self, rgb: Tensor) -> Tensor:
-        """0..255 -> float32, zero mean and unit deviation over ImageNet."""
+        """0..255 -> float32, zero mean and unit deviation over ImageNet's photographs."""
         return (rgb.float() / 255 - self.mean) / self.std
 
     def features(self, left: Tensor, right: Tensor) -> tuple[Pyramid, Tensor]:

@@ -36,7 +36,7 @@ class MotionEncoder(nn.Module):
 
 
 class ConvGRU(nn.Module):
-    """A gated recurrent unit with convolutions; the gates see more than the candidate does."""
+    """A gated recurrent unit with convolutions; its two gates read ``gates``, its candidate reads ``x``."""
 
     def __init__(self, gate_channels: int, input_channels: int, kernel: int) -> None:
         super().__init__()

@@ -39,6 +39,28 @@ def test_weights_arrive_unchanged(tensors, network):
     assert not network.training
 
 
+def test_epsilons_of_the_norms():
+    """What keeps a norm from dividing by 0 is 1e-6 in the backbone's layer norms, 1e-5 elsewhere.
+
+    The numbers alone do not show it everywhere: some change the results by less than rounding.
+    """
+    network = FastFoundationStereo()
+    epsilons = {
+        (name.startswith("feature."), type(module).__name__, module.eps)
+        for name, module in network.named_modules()
+        if hasattr(module, "eps")
+    }
+    assert epsilons == {
+        (True, "LayerNorm", 1e-6),
+        (True, "ChannelNorm", 1e-6),
+        (True, "InstanceNorm2d", 1e-5),
+        (False, "InstanceNorm2d", 1e-5),
+        (False, "BatchNorm2d", 1e-5),
+        (False, "BatchNorm3d", 1e-5),
+        (False, "LayerNorm", 1e-5),
+    }
+
+
 @pytest.mark.parametrize("change", ["missing", "unknown", "shape"])
 def test_other_tensors_are_refused(tensors, change):
     """A missing, an unknown and a misshapen tensor each stop the loading, by name."""

@@ -1,0 +1,110 @@
+"""``ffs infer``: two rectified images -> disparity, and with a calibration depth and points."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ffs_ros.camera_file import FORMATS, read_camera
+from ffs_ros.config import NodeConfig
+from ffs_ros.engine import open_engine
+from ffs_ros.errors import FileError
+from ffs_ros.fit import MODES
+from ffs_ros.geometry import StereoCamera, depth_from_disparity, points_from_depth
+from ffs_ros.image_file import read_rgb, write_png
+from ffs_ros.matcher import StereoMatcher
+from ffs_ros.pfm import write_pfm
+from ffs_ros.picture import colour_disparity
+from ffs_ros.ply import write_ply
+from ffs_ros.whole_file import whole_file
+from ffs_ros.wire import depth_fields
+
+HELP = f"""\
+ffs infer sgbm left.png right.png -o out --camera calib.txt
+
+Disparity of two rectified images; with a calibration depth and points too. OUT receives
+  disparity.pfm   float32, pixels of the left image, +inf for no answer
+  disparity.png   the same in colours, near is warm
+  depth.png       16 bit, millimetres, 0 for none     (with --camera, as the two below)
+  depth.npy       float32, metres, NaN for none
+  cloud.ply       points of the left camera's optical frame, with colours
+
+Calibrations:
+{FORMATS}
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    defaults = NodeConfig()
+    parser.add_argument("engine", metavar="ENGINE", help="'sgbm' or a .onnx file")
+    parser.add_argument("left", metavar="LEFT", type=Path, help="left image, rectified")
+    parser.add_argument("right", metavar="RIGHT", type=Path, help="right image, rectified, of the same size")
+    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder, made where missing")
+    parser.add_argument("--camera", metavar="FILE", type=Path, help="calibration of the pair")
+    parser.add_argument(
+        "--fit", choices=MODES, default=defaults.fit, help="how images reach the engine's size (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-disparity", metavar="N", type=int, default=defaults.max_disparity,
+        help="search range of sgbm in pixels (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--mask-out-of-view", action="store_true", help="no answer where the match lies left of the right image"
+    )
+    parser.add_argument("--threads", metavar="N", type=int, default=0, help="CPU threads (default: the runtime's)")
+
+
+def main(args: argparse.Namespace) -> None:
+    left_HW3, right_HW3 = read_rgb(args.left), read_rgb(args.right)
+    height, width = left_HW3.shape[:2]
+    if left_HW3.shape != right_HW3.shape:
+        raise FileError(
+            f"{args.left} is {width}x{height} but {args.right} is {right_HW3.shape[1]}x{right_HW3.shape[0]}: expected "
+            "the two rectified images of one pair"
+        )
+    camera = None
+    if args.camera is not None:
+        camera = read_camera(args.camera, image_size=(height, width))
+        camera.check_image_size(height, width)
+
+    with open_engine(args.engine, max_disparity=args.max_disparity, threads=args.threads) as engine:
+        matcher = StereoMatcher(engine, args.fit, args.mask_out_of_view)
+        _make_folder(args.out)
+        start_s = time.perf_counter()
+        disparity_HW = matcher.match(left_HW3, right_HW3)
+        latency_ms = 1e3 * (time.perf_counter() - start_s)
+        print(f"{engine.info.name}, {engine.info.runtime}: {width}x{height} in {latency_ms:.0f} ms")
+
+    write_pfm(args.out / "disparity.pfm", disparity_HW)
+    write_png(args.out / "disparity.png", colour_disparity(disparity_HW))
+    print(f"{args.out / 'disparity.pfm'}: {_summary(disparity_HW, 'px')}")
+    if camera is not None:
+        _write_depth(args.out, disparity_HW, camera, left_HW3)
+
+
+def _write_depth(out: Path, disparity_HW: np.ndarray, camera: StereoCamera, left_HW3: np.ndarray) -> None:
+    depth_HW = depth_from_disparity(disparity_HW, camera)
+    write_png(out / "depth.png", depth_fields(depth_HW, "16UC1").data)
+    with whole_file(out / "depth.npy") as temporary:
+        np.save(temporary, depth_HW)
+    points = write_ply(out / "cloud.ply", points_from_depth(depth_HW, camera), left_HW3)
+    print(f"{out / 'depth.npy'}: {_summary(depth_HW, 'm')}")
+    print(f"{out / 'cloud.ply'}: {points} points")
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {out}: {error.strerror or error}; name another with -o") from error
+
+
+def _summary(map_HW: np.ndarray, unit: str) -> str:
+    answered = map_HW[np.isfinite(map_HW)]
+    if not answered.size:
+        return "no pixel has an answer"
+    density = 100.0 * answered.size / map_HW.size
+    return f"{density:.1f} % of the pixels, {answered.min():.2f} to {answered.max():.2f} {unit}"

@@ -1,0 +1,143 @@
+"""``ffs infer``, from the command line to every file that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ffs_ros import cli
+from ffs_ros.engine.sgbm import SgbmEngine
+from ffs_ros.image_file import read_rgb, write_png
+from ffs_ros.pfm import read_pfm
+
+K_TXT = "100.0 0 40 0 100.0 30 0 0 1\n0.1\n"
+
+
+def ffs(*arguments: object) -> int:
+    """The exit code of ``ffs ARGUMENTS``."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([str(argument) for argument in arguments])
+    return ended.value.code
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """A folder with left.png and right.png, 61x83, and K.txt: f = 100 px, baseline 0.1 m."""
+    for seed, side in enumerate(("left", "right")):
+        image = np.random.default_rng(seed).integers(8, 256, (61, 83, 3), dtype=np.uint8)
+        image[0, :4] = 0
+        write_png(tmp_path / f"{side}.png", image)
+    (tmp_path / "K.txt").write_text(K_TXT)
+    return tmp_path
+
+
+def test_network_writes_every_file(
+    pair: Path, tiny_onnx: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The answer of a known graph in all five files: d = red / 4, Z = f B / d, none where d = 0."""
+    out = pair / "new" / "out"
+    images = pair / "left.png", pair / "right.png"
+    assert ffs("infer", tiny_onnx(), *images, "-o", out, "--camera", pair / "K.txt", "--threads", 1) == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "cloud.ply", "depth.npy", "depth.png", "disparity.pfm", "disparity.png",
+    ]  # fmt: skip
+    expected = read_rgb(images[0])[..., 0] / np.float32(4.0)
+    np.testing.assert_array_equal(read_pfm(out / "disparity.pfm"), expected)
+    with np.errstate(divide="ignore"):
+        expected_depth = np.where(expected > 0, 10.0 / expected, np.nan)
+    depth = np.load(out / "depth.npy")
+    assert depth.dtype == np.float32
+    np.testing.assert_allclose(depth, expected_depth, rtol=1e-6)
+    assert np.isnan(depth).sum() == 4
+    millimetres = cv2.imread(str(out / "depth.png"), cv2.IMREAD_UNCHANGED)
+    assert millimetres.dtype == np.uint16
+    np.testing.assert_array_equal(millimetres, np.rint(1e3 * np.nan_to_num(depth)))
+    assert read_rgb(out / "disparity.png").shape == (61, 83, 3)
+    assert b"element vertex 5059\n" in (out / "cloud.ply").read_bytes()
+    said = capsys.readouterr().out
+    assert "tiny.onnx, ONNX Runtime" in said
+    assert "83x61 in" in said
+    assert "disparity.pfm: 100.0 % of the pixels, 0.00 to 63.75 px" in said
+    assert "cloud.ply: 5059 points" in said
+
+
+def test_without_calibration_there_is_no_depth(pair: Path, tiny_onnx: Callable[..., Path]) -> None:
+    """Disparity alone needs no camera."""
+    assert ffs("infer", tiny_onnx(), pair / "left.png", pair / "right.png", "-o", pair / "out", "--threads", 1) == 0
+    assert sorted(path.name for path in (pair / "out").iterdir()) == ["disparity.pfm", "disparity.png"]
+
+
+def test_options_reach_the_matcher(pair: Path, tiny_onnx: Callable[..., Path]) -> None:
+    """--mask-out-of-view and --fit change the answer as they should."""
+    images = pair / "left.png", pair / "right.png"
+    engine = tiny_onnx(size=(122, 83))
+    assert ffs("infer", engine, *images, "-o", pair / "m", "--mask-out-of-view", "--fit", "resize") == 0
+    masked = read_pfm(pair / "m" / "disparity.pfm")
+    assert ffs("infer", engine, *images, "-o", pair / "p", "--fit", "pad") == 0
+    plain = read_pfm(pair / "p" / "disparity.pfm")
+    expected = read_rgb(images[0])[..., 0] / np.float32(4.0)
+    np.testing.assert_array_equal(plain, expected)
+    columns = np.arange(83)
+    assert np.isnan(masked[masked.shape[0] // 2]).any()
+    assert not (masked > columns).any()
+    assert not np.array_equal(masked[:, 64:], plain[:, 64:])
+
+
+def test_sgbm_on_a_verged_pair(shared: Path, tmp_path: Path) -> None:
+    """Adirondack: disparity.pfm carries the plain d with +inf for none, and the depth is f B / (d + doffs)."""
+    folder = shared / "data" / "stereo" / "mb2014_adirondack_q"
+    images = folder / "left.png", folder / "right.png"
+    camera = "--camera", folder / "calib.txt"
+    assert ffs("infer", "sgbm", *images, "-o", tmp_path, *camera, "--max-disparity", 80) == 0
+    left, right = map(read_rgb, images)
+    plain = SgbmEngine(80).infer({"left": left[None], "right": right[None]})["disparity"][0, 0]
+    stored = cv2.imread(str(tmp_path / "disparity.pfm"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(stored, np.where(np.isnan(plain), np.inf, plain))
+    depth = np.load(tmp_path / "depth.npy")
+    np.testing.assert_allclose(depth, 1040.30525 * 0.176252 / (plain + 52.26475), rtol=1e-6)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line that ``ffs infer ARGUMENTS`` ends with, at exit code 2."""
+    assert ffs("infer", *arguments) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    return said
+
+
+def test_bad_input_is_one_line_and_no_output(
+    pair: Path, tiny_onnx: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Missing, unequal, damaged: one sentence, exit code 2, and the folder is not even made."""
+    left, right, out = pair / "left.png", pair / "right.png", pair / "out"
+    write_png(pair / "small.png", np.zeros((40, 83, 3), np.uint8))
+    (pair / "cut.png").write_bytes(left.read_bytes()[:500])
+    (pair / "bad.txt").write_text("nothing\n")
+    (pair / "calib.txt").write_text(
+        "cam0=[100 0 40; 0 100 30; 0 0 1]\ncam1=[100 0 40; 0 100 30; 0 0 1]\nbaseline=100\nwidth=80\nheight=60\n"
+    )
+    for arguments, sentence in (
+        (("sgbm", pair / "none.png", right), "cannot read"),
+        (("sgbm", left, pair / "small.png"), "left.png is 83x61 but"),
+        (("sgbm", left, pair / "cut.png"), "cut.png is cut short"),
+        (("none.onnx", left, pair / "small.png"), "expected the two rectified images of one pair"),
+        (("none.onnx", left, right), "there is no engine file none.onnx"),
+        (("sgmb", left, right), "'sgmb' is no engine"),
+        (("sgbm", left, right, "--max-disparity", 0), "max_disparity is 0"),
+        (("sgbm", left, right, "--camera", pair / "bad.txt"), "bad.txt is no calibration"),
+        (("sgbm", left, right, "--camera", pair / "calib.txt"), "calibration is for 80x60"),
+        ((tiny_onnx(output="disp"), left, right), "gives 'disp' float32"),
+    ):
+        assert sentence in refused(capsys, *arguments, "-o", out), arguments
+        assert not out.exists(), arguments
+
+
+def test_output_that_is_a_file(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """OUT is a folder."""
+    said = refused(capsys, "sgbm", pair / "left.png", pair / "right.png", "-o", pair / "K.txt")
+    assert "cannot make the folder" in said
+    assert (pair / "K.txt").read_text() == K_TXT

@@ -1,7 +1,8 @@
 """The Fast DDS profile with which megabyte images survive the way between processes. docs/transport.md has the figures.
 
-Fast DDS's shared memory holds 512 KiB by default, less than one image, and parts of an image are overwritten before they
-are read. The memory belongs to the writer: each process that publishes images needs the profile, the camera driver too.
+Fast DDS's shared memory holds 512 KiB by default, less than one image, and parts of an image are overwritten before
+they are read. The memory belongs to the writer: each process that publishes images needs the profile, the camera driver
+too.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from pathlib import Path
 from ffs_ros.errors import FileError
 
 PROFILE = "fastdds_large_images.xml"
+PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 FAST_DDS_2_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
-FAST_DDS_3_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+"""The older name: Fast DDS 2 knows no other, on Kilted rmw_fastrtps still takes it and says that it is deprecated."""
 BUILTIN_TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
 _FAST_DDS_2_DISTROS = ("humble", "iron", "jazzy")
 
 
 def profile_path() -> Path:
-    """The shipped profile, of the source tree or of the installation this module belongs to.
+    """The shipped profile, of the source tree or of the installation that this module belongs to.
 
     Raises FileError where the installation lacks it.
     """
@@ -38,16 +40,15 @@ def profile_path() -> Path:
 
 
 def environment(env: Mapping[str, str]) -> dict[str, str]:
-    """The variables that give a process started with ``env`` the shipped profile, without those that ``env`` has.
+    """The variable that gives a process started with ``env`` the shipped profile.
 
-    Empty for another middleware, for a user who chose ``FASTDDS_BUILTIN_TRANSPORTS``, and where the profile would reach
-    beyond the machine against the user's will. Each Fast DDS reads one of the two variables and ignores the other.
-    Raises FileError as ``profile_path``.
+    Empty where the user has set a profile or ``FASTDDS_BUILTIN_TRANSPORTS``, for another middleware, and where the
+    profile would reach beyond the machine against the user's will. Raises FileError as ``profile_path``.
     """
-    if not _is_fast_dds(env.get("RMW_IMPLEMENTATION", "")) or BUILTIN_TRANSPORTS_VARIABLE in env or _stays_local(env):
+    chosen = {PROFILE_VARIABLE, FAST_DDS_2_VARIABLE, BUILTIN_TRANSPORTS_VARIABLE} & set(env)
+    if chosen or not _is_fast_dds(env.get("RMW_IMPLEMENTATION", "")) or _stays_local(env):
         return {}
-    path = str(profile_path())
-    return {name: path for name in (FAST_DDS_3_VARIABLE, FAST_DDS_2_VARIABLE) if name not in env}
+    return {_variable(env): str(profile_path())}
 
 
 def profile_warning(env: Mapping[str, str] | None = None, middleware: str | None = None) -> str | None:
@@ -59,7 +60,9 @@ def profile_warning(env: Mapping[str, str] | None = None, middleware: str | None
     env = os.environ if env is None else env
     if not _is_fast_dds(_running_middleware() if middleware is None else middleware):
         return None
-    variable = FAST_DDS_2_VARIABLE if env.get("ROS_DISTRO") in _FAST_DDS_2_DISTROS else FAST_DDS_3_VARIABLE
+    variable = _variable(env)
+    if variable not in env and variable == PROFILE_VARIABLE and FAST_DDS_2_VARIABLE in env:
+        variable = FAST_DDS_2_VARIABLE
     profile = env.get(variable)
     if profile and Path(profile).is_file():
         return None
@@ -73,7 +76,8 @@ def lost_images_remedy(env: Mapping[str, str] | None = None, middleware: str | N
     Arguments and what is raised are ``profile_warning``'s.
     """
     env = os.environ if env is None else env
-    if not _is_fast_dds(_running_middleware() if middleware is None else middleware):
+    middleware = _running_middleware() if middleware is None else middleware
+    if not _is_fast_dds(middleware):
         return None
     return profile_warning(env, middleware) or (
         "this process has a Fast DDS transport profile, but the memory that images travel through is the sender's: "
@@ -87,11 +91,15 @@ def _remedy(env: Mapping[str, str]) -> str:
             "on Humble the shipped profile would undo ROS_LOCALHOST_ONLY=1, so it is not used: "
             'see "Humble and ROS_LOCALHOST_ONLY" in docs/transport.md'
         )
-    path = profile_path()
     return (
-        f"before starting the camera driver, and this node unless its launch file does it, type: "
-        f"export {FAST_DDS_3_VARIABLE}={path} {FAST_DDS_2_VARIABLE}={path}"
+        "before starting the camera driver, and this node unless its launch file does it, type: "
+        f"export {_variable(env)}={profile_path()}"
     )
+
+
+def _variable(env: Mapping[str, str]) -> str:
+    """The name that the Fast DDS of this ROS distribution takes."""
+    return FAST_DDS_2_VARIABLE if env.get("ROS_DISTRO") in _FAST_DDS_2_DISTROS else PROFILE_VARIABLE
 
 
 def _is_fast_dds(middleware: str) -> bool:

@@ -60,19 +60,30 @@ def test_the_profile_replaces_the_transports_and_keeps_udp():
     assert participant.find("dds:rtps/dds:useBuiltinTransports", DDS).text == "false"
 
 
-def test_a_process_without_a_profile_gets_it_under_both_names():
-    """Fast DDS 2 and 3 read different variables; both are given."""
-    path = str(profile_path())
-    expected = {"FASTDDS_DEFAULT_PROFILES_FILE": path, "FASTRTPS_DEFAULT_PROFILES_FILE": path}
-    assert environment({}) == expected
-    assert environment({"RMW_IMPLEMENTATION": FAST_DDS}) == expected
-    assert environment({"RMW_IMPLEMENTATION": "rmw_fastrtps_dynamic_cpp", "ROS_LOCALHOST_ONLY": "1"}) == expected
+@pytest.mark.parametrize(
+    ("distro", "variable"),
+    [
+        ("humble", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        (None, "FASTDDS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_a_process_without_a_profile_gets_it_under_the_name_its_distribution_reads(distro, variable):
+    """Fast DDS 2 knows only the older name; later distributions complain about it."""
+    env = {"ROS_DISTRO": distro} if distro else {}
+    expected = {variable: str(profile_path())}
+    assert environment(env) == expected
+    assert environment({**env, "RMW_IMPLEMENTATION": "rmw_fastrtps_dynamic_cpp"}) == expected
+    assert variable in profile_warning(env, FAST_DDS)
+    assert profile_warning({**env, **environment(env)}, FAST_DDS) is None
 
 
 @pytest.mark.parametrize(
     "env",
     [
-        {"FASTDDS_DEFAULT_PROFILES_FILE": "/my.xml", "FASTRTPS_DEFAULT_PROFILES_FILE": "/my.xml"},
+        {"FASTDDS_DEFAULT_PROFILES_FILE": "/my.xml"},
+        {"FASTRTPS_DEFAULT_PROFILES_FILE": "/my.xml"},
         {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"},
         {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"},
         {"RMW_IMPLEMENTATION": "rmw_zenoh_cpp"},
@@ -84,12 +95,6 @@ def test_a_users_choice_stays(env):
     assert environment(env) == {}
 
 
-def test_the_variable_that_the_user_set_stays():
-    """A variable of the user's is never overwritten; the other name, which this Fast DDS ignores or needs, is added."""
-    added = environment({"FASTRTPS_DEFAULT_PROFILES_FILE": "/my.xml"})
-    assert added == {"FASTDDS_DEFAULT_PROFILES_FILE": str(profile_path())}
-
-
 def test_without_a_profile_the_warning_can_be_typed():
     """The warning names what is missing and the line to type, with the file's path."""
     warning = profile_warning({}, FAST_DDS)
@@ -98,14 +103,10 @@ def test_without_a_profile_the_warning_can_be_typed():
     assert "camera driver" in warning
 
 
-def test_the_warning_knows_which_variable_is_read(tmp_path):
-    """An old distribution's variable does not help Fast DDS 3, nor a new one's Fast DDS 2."""
+def test_the_warning_knows_which_variable_is_read():
+    """The older name still counts on Kilted; the newer one means nothing to Fast DDS 2."""
     profile = str(profile_path())
-    assert profile_warning({"FASTDDS_DEFAULT_PROFILES_FILE": profile}, FAST_DDS) is None
-    assert profile_warning({"FASTRTPS_DEFAULT_PROFILES_FILE": profile, "ROS_DISTRO": "humble"}, FAST_DDS) is None
-    assert "FASTDDS_DEFAULT_PROFILES_FILE is not set" in profile_warning(
-        {"FASTRTPS_DEFAULT_PROFILES_FILE": profile, "ROS_DISTRO": "kilted"}, FAST_DDS
-    )
+    assert profile_warning({"FASTRTPS_DEFAULT_PROFILES_FILE": profile, "ROS_DISTRO": "kilted"}, FAST_DDS) is None
     assert "FASTRTPS_DEFAULT_PROFILES_FILE is not set" in profile_warning(
         {"FASTDDS_DEFAULT_PROFILES_FILE": profile, "ROS_DISTRO": "jazzy"}, FAST_DDS
     )

@@ -1,0 +1,134 @@
+"""Start ``stereo_node`` on one stereo camera: ``ros2 launch ffs_ros stereo.launch.py engine:=model.onnx``.
+
+``ros2 launch ffs_ros stereo.launch.py --show-args`` lists every argument. For several cameras include it once for each,
+with a ``namespace`` of its own and inside a ``GroupAction``, which keeps one's arguments from the next.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
+
+from ffs_ros.config import parameter_facts
+from ffs_ros.ros.transport import environment
+
+PARAMETERS_FILE = Path(__file__).parent.parent / "config" / "stereo.yaml"
+TOPICS = {
+    "left/image_rect": "left_image",
+    "left/camera_info": "left_camera_info",
+    "right/image_rect": "right_image",
+    "right/camera_info": "right_camera_info",
+}
+RESPAWN_DELAY_S = 2.0
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The node and the arguments that say where and how it runs."""
+    return LaunchDescription([*_place(), *_topics(), *_process(), *_parameters(), OpaqueFunction(function=_node)])
+
+
+def _place() -> list[DeclareLaunchArgument]:
+    return [
+        DeclareLaunchArgument(
+            "namespace",
+            default_value="",
+            description="Namespace of the node and of its topics without a leading slash, one for each camera.",
+        ),
+        DeclareLaunchArgument(
+            "params_file",
+            default_value=str(PARAMETERS_FILE),
+            description="Parameters of the node. An argument with a parameter's name goes before this file.",
+        ),
+    ]
+
+
+def _topics() -> list[DeclareLaunchArgument]:
+    sides = [
+        DeclareLaunchArgument(
+            f"{side}_namespace", default_value=side, description=f"Namespace of the {side} camera's two topics."
+        )
+        for side in ("left", "right")
+    ]
+    return sides + [
+        DeclareLaunchArgument(
+            argument,
+            default_value=[LaunchConfiguration(f"{side}_namespace"), f"/{name}"],
+            description=f"Topic of the {side} camera's {'image, rectified' if name == 'image_rect' else 'CameraInfo'}.",
+        )
+        for (side, name), argument in ((topic.split("/"), argument) for topic, argument in TOPICS.items())
+    ]
+
+
+def _process() -> list[DeclareLaunchArgument]:
+    return [
+        DeclareLaunchArgument(
+            "use_sim_time",
+            default_value="",
+            choices=["", "true", "false"],
+            description="Take the time from /clock, for simulation and for bags played with --clock. Empty: as "
+            "params_file or the including launch file says.",
+        ),
+        DeclareLaunchArgument(
+            "log_level",
+            default_value="",
+            choices=["", "debug", "info", "warn", "error", "fatal"],
+            description="Least severity that is logged. Empty: ROS's default.",
+        ),
+        DeclareLaunchArgument(
+            "respawn",
+            default_value="false",
+            choices=["true", "false"],
+            description=f"Start the node again, {RESPAWN_DELAY_S:g} s after it has died.",
+        ),
+    ]
+
+
+def _parameters() -> list[DeclareLaunchArgument]:
+    """Every parameter of the node under its own name. Empty means not given, so that defaults stay in one place."""
+    return [
+        DeclareLaunchArgument(
+            name,
+            default_value="",
+            description=f"{facts.description} Empty: what params_file says, {str(default).lower()} as shipped.",
+        )
+        for name, (_, default, facts) in parameter_facts().items()
+    ]
+
+
+def _node(context: LaunchContext) -> list[LifecycleNode]:
+    """The node, with what was given of its parameters."""
+
+    def given(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    kinds: dict[str, type] = {"use_sim_time": bool, **{name: kind for name, (kind, _, _) in parameter_facts().items()}}
+    overrides: dict[str, Any] = {
+        # Only texts are typed here ('007.onnx' is no number): of other values the node says what it expects.
+        name: ParameterValue(LaunchConfiguration(name), value_type=str if kind is str else None)
+        for name, kind in kinds.items()
+        if given(name)
+    }
+    return [
+        LifecycleNode(
+            # The interpreter that read this file can import the package, however it was installed.
+            executable=sys.executable,
+            arguments=["-m", "ffs_ros.ros.node"],
+            exec_name="stereo_node",
+            name="stereo_node",
+            namespace=given("namespace"),
+            parameters=[given("params_file"), *([overrides] if overrides else [])],
+            remappings=[(topic, given(argument)) for topic, argument in TOPICS.items()],
+            ros_arguments=["--log-level", given("log_level")] if given("log_level") else [],
+            additional_env=environment(context.environment),
+            output="both",
+            respawn=given("respawn") == "true",
+            respawn_delay=RESPAWN_DELAY_S,
+        )
+    ]

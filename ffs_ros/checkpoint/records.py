@@ -84,11 +84,13 @@ class StoredTensor:
         numbers = (self.offset, *self.shape, *self.stride)
         if len(self.shape) > MOST_DIMENSIONS or len(self.shape) != len(self.stride):
             raise CheckpointError(f"a tensor has {len(self.shape)} sizes and {len(self.stride)} strides; it is damaged")
-        if any(not is_count(number) for number in numbers):
-            raise CheckpointError(
-                "a tensor has a size, stride or offset that is negative, absurdly large or no integer; expected a view "
-                "inside its storage; the file is damaged or was made to harm"
-            )
+        for number in numbers:
+            if not is_count(number):
+                told = number if type(number) is int and abs(number) <= LARGEST_COUNT else "no usable number"
+                raise CheckpointError(
+                    f"a tensor's size, stride or offset is {told}; expected a view inside its storage; the file is "
+                    f"damaged or was made to harm"
+                )
         if 0 in self.shape:
             return
         last = self.offset + sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))

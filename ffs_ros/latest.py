@@ -61,7 +61,6 @@ class LatestSlot(Generic[Item]):
         """Let the item in work finish, drop the one that waits, and end the worker; calling it again does nothing."""
         with self._changed:
             self._closed = True
-            self._waiting = []
             self._changed.notify()
         if threading.current_thread() is not self._worker:
             self._worker.join()

@@ -20,6 +20,8 @@ def test_near_is_warm_in_both_maps() -> None:
     assert disparity[-1] > 50 > -10 > disparity[10]
     depth = warmth(colour_depth(RAMP))[0]
     assert depth[0] > 50 > -10 > depth[-10]
+    for colour in (colour_disparity, colour_depth):
+        assert len(np.unique(colour(RAMP)[0], axis=0)) > 90  # the colours in between are used too
 
 
 def test_no_answer_is_black_and_nothing_else_is() -> None:

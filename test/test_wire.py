@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -61,9 +62,10 @@ def test_every_encoding_gives_the_picture(encoding: str, padding: int) -> None:
 @pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
 def test_big_endian_words(encoding: str, padding: int) -> None:
     """is_bigendian swaps the bytes of 16-bit words, and means nothing for bytes."""
-    pixels, expected = PICTURES[encoding]
-    rgb = rgb_from_image(image_message(pixels.astype(">u2"), encoding, padding, is_bigendian=1))
-    np.testing.assert_array_equal(rgb, expected)
+    ten_bits = np.array([[[0], [341], [1023]], [[341], [0], [682]]])
+    for is_bigendian, dtype in enumerate(("<u2", ">u2")):
+        message = image_message(ten_bits.astype(dtype), encoding, padding, is_bigendian)
+        np.testing.assert_array_equal(rgb_from_image(message, bit_depth=10)[..., 0], [[0, 85, 255], [85, 0, 170]])
     bytes_only = rgb_from_image(image_message(RGB, "rgb8", padding, is_bigendian=1))
     np.testing.assert_array_equal(bytes_only, RGB)
 
@@ -91,6 +93,26 @@ def test_rgb8_without_padding_is_not_copied() -> None:
     rgb = rgb_from_image(message)
     message.data[0] = (int(RGB[0, 0, 0]) + 1) % 256
     assert rgb[0, 0, 0] == message.data[0]
+
+
+def test_messages_of_rclpy() -> None:
+    """The real message type, whose data is an array.array and whose step is what the driver says."""
+    messages = pytest.importorskip("sensor_msgs.msg")
+    like = image_message(PICTURES["bgra8"][0], "bgra8", padding=4)
+    np.testing.assert_array_equal(rgb_from_image(messages.Image(**vars(like))), RGB)
+
+
+def test_messages_of_a_bag(shared: Path) -> None:
+    """A real recording through a reader without ROS gives the same picture as its bytes."""
+    highlevel = pytest.importorskip("rosbags.highlevel")
+    bag = next((shared / "data" / "stereo" / "ros1bag_t265_fisheye").glob("*.bag"))
+    with highlevel.AnyReader([bag]) as reader:
+        connections = [c for c in reader.connections if c.topic == "/camera/fisheye1/image_raw"]
+        connection, _, raw = next(reader.messages(connections))
+        message = reader.deserialize(raw, connection.msgtype)
+    rgb = rgb_from_image(message)
+    assert rgb.shape == (800, 848, 3)
+    np.testing.assert_array_equal(rgb[..., 1], np.reshape(message.data, (800, 848)))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +209,7 @@ def test_float_depth_is_metres_with_nan() -> None:
 
 def test_integer_depth_is_rounded_millimetres_with_zero() -> None:
     """16UC1: rounded, 1 to 65535; NaN and what does not fit are 0, never a wrapped or clamped distance."""
-    depth = np.array([[1.2344, 1.2346, 0.001, 0.0004, 65.535, 65.536, np.nan, 1000.0, np.inf, -1.0]], np.float32)
+    depth = np.array([[1.2344, 1.2346, 0.001, 0.0004, 65.535, 65.536, np.nan, 70.0, np.inf, -1.0]], np.float32)
     fields = depth_fields(depth, "16UC1")
     assert fields.data.dtype == np.uint16
     np.testing.assert_array_equal(fields.data, [[1234, 1235, 1, 0, 65535, 0, 0, 0, 0, 0]])

@@ -45,6 +45,10 @@ class NodeConfig:
     mask_out_of_view: bool = _parameter(
         False, "Mask pixels whose match lies left of the right image (x - d < 0).", read_only=False
     )
+    bit_depth: int = _parameter(
+        16, "Bits that the sensor fills in 16-bit images (mono16, 16UC1); with 16 a 12-bit camera's are nearly black.",
+        unit="bit", minimum=8, maximum=16, read_only=False,
+    )  # fmt: skip
     depth_encoding: str = _parameter(
         "32FC1",
         "Encoding of depth/image_rect: '32FC1' metres with NaN where there is none, '16UC1' millimetres with 0.",

@@ -1,0 +1,73 @@
+"""The newest CameraInfo of each side, and the stereo camera that they describe together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ffs_ros.errors import CalibrationError
+from ffs_ros.geometry import StereoCamera
+
+
+class Calibration:
+    """Keeps the two CameraInfo and reads them again only when they change.
+
+    They are looked up when a pair is worked on, not paired by stamp: a driver may send them once, or later than the
+    images. Setting and reading may happen on different threads.
+    """
+
+    def __init__(self, left_topic: str, right_topic: str) -> None:
+        self.left: Any = None
+        self.right: Any = None
+        self._topics = left_topic, right_topic
+        self._numbers: Any = None
+        self._camera: StereoCamera | None = None
+
+    def set_left(self, info: Any) -> None:
+        """Take a left CameraInfo."""
+        self.left = info
+
+    def set_right(self, info: Any) -> None:
+        """Take a right CameraInfo."""
+        self.right = info
+
+    def camera_of(self, left_image: Any, right_image: Any) -> tuple[StereoCamera, Any]:
+        """The camera that took these images, and the left CameraInfo itself.
+
+        Raises CalibrationError when one is missing, they describe no stereo camera or not that of the images.
+        """
+        left, right = self.left, self.right
+        for info, topic in zip((left, right), self._topics, strict=True):
+            if info is None:
+                raise CalibrationError(
+                    f"images arrive but no CameraInfo has come on {topic}: depth needs both; start the driver's "
+                    "camera_info or remap the topic (a driver that sends it only once needs "
+                    f"qos_overrides.{topic}.subscription.durability: transient_local)"
+                )
+        numbers = _numbers_of(left), _numbers_of(right)
+        if self._camera is None or numbers != self._numbers:
+            self._camera = None
+            self._camera = StereoCamera.from_camera_info(left, right)
+            self._numbers = numbers
+        _check_sides(left_image, right_image, left, right)
+        self._camera.check_image_size(left_image.height, left_image.width)
+        return self._camera, left
+
+
+def _numbers_of(info: Any) -> tuple[Any, ...]:
+    """Everything in a CameraInfo that ``StereoCamera`` depends on."""
+    roi = info.roi
+    return (
+        info.height, info.width, tuple(info.p), info.binning_x, info.binning_y,
+        roi.x_offset, roi.y_offset, roi.height, roi.width,
+    )  # fmt: skip
+
+
+def _check_sides(left_image: Any, right_image: Any, left_info: Any, right_info: Any) -> None:
+    """Raises CalibrationError when the frames say that the images, but not their CameraInfo, are swapped."""
+    images = left_image.header.frame_id, right_image.header.frame_id
+    infos = left_info.header.frame_id, right_info.header.frame_id
+    if images[0] != images[1] and images == infos[::-1]:
+        raise CalibrationError(
+            f"the left image's frame_id '{images[0]}' is that of the right CameraInfo, and the other way round: the "
+            "image topics are swapped; exchange the remaps of left/image_rect and right/image_rect"
+        )

@@ -1,0 +1,81 @@
+"""The four topics coming in, and what the middleware says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import qos_policy_name_from_kind
+from sensor_msgs.msg import CameraInfo, Image
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+from ffs_ros.ros.calibration import Calibration
+from ffs_ros.ros.pairing import Pairing
+from ffs_ros.ros.qos import input_qos, overridable
+from ffs_ros.ros.throttle import ThrottledLog
+
+LEFT_IMAGE, RIGHT_IMAGE = "left/image_rect", "right/image_rect"
+LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
+
+
+class Inputs:
+    """Subscribes, as long as it lives, and passes images to ``pairing`` and CameraInfo to ``calibration``."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        pairing: Pairing,
+        calibration: Calibration,
+        log: ThrottledLog,
+        lost_images_remedy: Callable[[], str | None],
+    ) -> None:
+        self._node = node
+        self._log = log
+        self._lost_images_remedy = lost_images_remedy
+        self.lost = 0
+        """Images that the middleware knows it has lost on the way here."""
+        # The executor serves what is ready in this order, so a first pair finds the CameraInfo that came with it.
+        self._subscriptions = [
+            self._subscribe(CameraInfo, LEFT_INFO, calibration.set_left),
+            self._subscribe(CameraInfo, RIGHT_INFO, calibration.set_right),
+            self._subscribe(Image, LEFT_IMAGE, pairing.add_left),
+            self._subscribe(Image, RIGHT_IMAGE, pairing.add_right),
+        ]
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> Any:
+        name = self._node.resolve_topic_name(topic)
+
+        def incompatible(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._log.warn(
+                f"a publisher of {name} does not offer the {policy} that this node asks for, so nothing arrives; "
+                f"set qos_overrides.{name}.subscription.{policy.lower()} to what it offers"
+            )
+
+        def lost(event: Any) -> None:
+            self.lost += event.total_count_change
+            remedy = self._lost_images_remedy()
+            self._log.warn(
+                f"{event.total_count} messages of {name} were lost on the way here" + (f". {remedy}" if remedy else "")
+            )
+
+        def create(**events: Any) -> Any:
+            return self._node.create_subscription(
+                kind, topic, callback, input_qos(), qos_overriding_options=overridable(),
+                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible, **events),
+            )  # fmt: skip
+
+        try:
+            return create(message_lost=lost)
+        except UnsupportedEventTypeError:  # not every middleware can tell
+            return create()

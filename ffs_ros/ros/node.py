@@ -1,0 +1,271 @@
+"""``stereo_node``: rectified stereo images in, disparity and depth out. A managed node that starts by itself.
+
+The callbacks of the executor's thread pair images and put the pair into a one-place mailbox. The mailbox's worker takes
+the newest pair, matches and publishes; it owns the engine from opening to closing, because GPU contexts belong to
+threads.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from ffs_ros.engine import open_engine
+from ffs_ros.engine.contract import stereo_inputs
+from ffs_ros.errors import FfsError, MessageError
+from ffs_ros.latest import LatestSlot
+from ffs_ros.matcher import StereoMatcher
+from ffs_ros.ros import params
+from ffs_ros.ros.calibration import Calibration
+from ffs_ros.ros.frame_log import FrameLog, FrameTimes
+from ffs_ros.ros.inputs import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO, Inputs
+from ffs_ros.ros.outputs import Outputs
+from ffs_ros.ros.pairing import Pairing
+from ffs_ros.ros.pairing_report import PairingReport
+from ffs_ros.ros.sync import stamp_ns
+from ffs_ros.ros.throttle import ThrottledLog
+from ffs_ros.ros.timed_engine import TimedEngine
+from ffs_ros.ros.transport import lost_images_remedy
+from ffs_ros.wire import rgb_from_image
+
+REPORT_PERIOD_S = 5.0
+
+Result = TypeVar("Result")
+
+
+class StereoNode(LifecycleNode):
+    """Configured it has its engine and its topics out, active it also subscribes and publishes.
+
+    ``frames`` says what became of the pairs, ``failure`` why the last ``configure`` did not succeed.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        """``arguments`` are those of ``rclpy.node.Node``. Raises FfsError for a parameter that cannot be."""
+        super().__init__("stereo_node", **arguments)
+        self.frames = FrameLog()
+        self.failure: Exception | None = None
+        self.pairing: Pairing | None = None
+        self.inputs: Inputs | None = None
+        self._log = ThrottledLog(self.get_logger())
+        self._worker: LatestSlot[Callable[[], None]] | None = None
+        self._engine: TimedEngine | None = None
+        self._outputs: Outputs | None = None
+        self._report_timer: Any = None
+        try:
+            params.declare(self)
+        except FfsError:
+            self.destroy_node()
+            raise
+
+    # The life of the node
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open and warm up the engine and advertise the outputs; FAILURE, with the reason in the log, otherwise."""
+        self.failure = None
+        try:
+            self._config = params.config_of(self)
+            self._worker = LatestSlot(lambda work: work(), self._say_what_failed, name="stereo_worker")
+            self._on_worker(self._open_engine)
+            self._outputs = Outputs(self)
+        except Exception as error:
+            self.failure = error
+            self.get_logger().error(str(error) if isinstance(error, FfsError) else traceback.format_exc())
+            self.close()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the cameras and publish from now on."""
+        config = self._config
+        self.pairing = Pairing(
+            self._deposit,
+            approximate=config.approximate_sync,
+            tolerance_s=config.approximate_sync_tolerance_seconds,
+            queue_size=config.queue_size,
+        )
+        self._calibration = Calibration(*map(self.resolve_topic_name, (LEFT_INFO, RIGHT_INFO)))
+        result = super().on_activate(state)
+        self.inputs = Inputs(self, self.pairing, self._calibration, self._log, lost_images_remedy)
+        image_topics = self.resolve_topic_name(LEFT_IMAGE), self.resolve_topic_name(RIGHT_IMAGE)
+        self._report = PairingReport(self.pairing, image_topics, self.count_publishers, lost_images_remedy)
+        # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
+        self._report_timer = self.create_timer(
+            REPORT_PERIOD_S, self._say_what_does_not_pair, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self.get_logger().info(f"{' and '.join(image_topics)}: {self.pairing.describe()}")
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe, and publish what is being worked on."""
+        self._stop_input()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the engine and take the outputs off the graph."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything, whatever the state."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything, so that the node can be configured again."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """Stop the worker, close the engine and take all topics off the graph; calling it again does nothing."""
+        self._stop_input()
+        if self._worker is not None:
+            self._on_worker(self._close_engine)
+            self._worker.close()
+            self._worker = None
+        if self._outputs is not None:
+            self._outputs.destroy(self)
+            self._outputs = None
+
+    def _stop_input(self) -> None:
+        if self._report_timer is not None:
+            self.destroy_timer(self._report_timer)
+            self._report_timer = None
+        if self.inputs is not None:
+            self.inputs.destroy()
+            self.inputs = None
+            self._on_worker(lambda: None)  # takes the place of a waiting pair and waits for the one in work
+
+    # On the executor's thread
+
+    def _deposit(self, left: Any, right: Any, arrival_ns: int) -> None:
+        self.frames.paired += 1
+        assert self._worker is not None
+        self.frames.replaced += self._worker.put(partial(self._process, left, right, arrival_ns))
+
+    def _say_what_does_not_pair(self) -> None:
+        sentence = self._report.look(REPORT_PERIOD_S)
+        if sentence is not None:
+            self._log.warn(sentence)
+
+    def _on_worker(self, work: Callable[[], Result]) -> Result:
+        """Have the worker do ``work`` and wait for its result."""
+        future: Future[Result] = Future()
+
+        def do() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+
+        assert self._worker is not None
+        self._worker.put(do)
+        return future.result()
+
+    # On the worker's thread
+
+    def _open_engine(self) -> None:
+        config = self._config
+        engine = open_engine(config.engine, max_disparity=config.max_disparity, gpu_index=config.gpu_index)
+        self._engine = TimedEngine(engine)
+        self._matcher = StereoMatcher(self._engine, config.fit, config.mask_out_of_view)
+        height, width = stereo_inputs(self._engine).size
+        started = time.monotonic()
+        if height is not None and width is not None:
+            self._matcher.warm_up(height, width)
+        self.get_logger().info(
+            f"engine {engine.info.name} on {engine.info.runtime}, images of "
+            + (f"{width}x{height}, warmed up in {time.monotonic() - started:.1f} s" if width else "any size")
+        )
+
+    def _close_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
+        """Convert, match, publish."""
+        started_ns = time.monotonic_ns()
+        assert self._outputs is not None
+        wanted = self._outputs.wanted()
+        if not any(wanted):
+            self.frames.unwanted += 1
+            return
+        try:
+            camera, left_info = self._calibration.camera_of(left, right)
+            if wanted.matching:
+                assert self._engine is not None
+                bit_depth = self.get_parameter("bit_depth").value
+                left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
+                self._matcher.mask_out_of_view = self.get_parameter("mask_out_of_view").value
+                disparity_HW = self._matcher.match(left_HW3, right_HW3)
+            if wanted.disparity:
+                max_disparity_px = self._matcher.max_disparity_px(*disparity_HW.shape)
+                self._outputs.publish_disparity(left.header, disparity_HW, camera, max_disparity_px)
+            if wanted.depth:
+                encoding = self.get_parameter("depth_encoding").value
+                self._outputs.publish_depth(left.header, disparity_HW, camera, encoding)
+            if wanted.camera_info:
+                self._outputs.publish_camera_info(left.header, left_info)
+        except Exception:
+            self.frames.failed += 1
+            raise
+        self.frames.published += 1
+        inference_ns = self._engine.inference_ns if wanted.matching and self._engine is not None else 0
+        self.frames.times.append(FrameTimes(stamp_ns(left), arrival_ns, started_ns, inference_ns, time.monotonic_ns()))
+
+    def _say_what_failed(self, error: Exception) -> None:
+        """One sentence for what the user can put right, the traceback for a bug; the next pair may be fine."""
+        if not isinstance(error, FfsError):
+            error_lines = traceback.format_exception(type(error), error, error.__traceback__)
+            self._log.warn("a pair was dropped by a bug; please report it:\n" + "".join(error_lines))
+        else:
+            self._log.warn(f"a pair was dropped: {error}")
+
+
+def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:
+    try:
+        return rgb_from_image(image, bit_depth)
+    except MessageError as error:
+        raise MessageError(f"{side} camera: {error}") from None
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the node until it is interrupted (exit code 0); 2 when its set-up is wrong, with one sentence saying how."""
+    rclpy.init(args=None if args is None else list(args))
+    node: StereoNode | None = None
+    try:
+        node = StereoNode()
+        if node.get_parameter("autostart").value:
+            _autostart(node)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except FfsError as error:
+        if node is None:  # otherwise its log has said it
+            print(f"stereo_node: {error}", file=sys.stderr)
+        sys.exit(2)
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _autostart(node: StereoNode) -> None:
+    """Configure and activate. Raises what kept the node from it."""
+    for transition in (node.trigger_configure, node.trigger_activate):
+        if transition() != TransitionCallbackReturn.SUCCESS:
+            raise node.failure or RuntimeError(f"{transition.__name__} did not succeed")

@@ -1,0 +1,68 @@
+"""The three topics going out, computed and published only as far as somebody subscribes to them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, Image
+from stereo_msgs.msg import DisparityImage
+
+from ffs_ros.geometry import StereoCamera, depth_from_disparity
+from ffs_ros.ros.messages import camera_info_of_depth, fill_disparity, fill_image
+from ffs_ros.ros.qos import output_qos, overridable
+from ffs_ros.wire import depth_fields, disparity_fields
+
+
+class Wanted(NamedTuple):
+    """Which outputs have a subscriber."""
+
+    disparity: bool
+    depth: bool
+    camera_info: bool
+
+    @property
+    def matching(self) -> bool:
+        """Whether any of them needs the disparity."""
+        return self.disparity or self.depth
+
+
+class Outputs:
+    """``disparity``, ``depth/image_rect`` and ``depth/camera_info``, all under the left image's header."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._disparity = _publisher(node, DisparityImage, "disparity")
+        self._depth = _publisher(node, Image, "depth/image_rect")
+        self._camera_info = _publisher(node, CameraInfo, "depth/camera_info")
+        self._disparity_message = DisparityImage()
+        self._depth_message = Image()
+
+    def wanted(self) -> Wanted:
+        """Who subscribes now."""
+        return Wanted(*(p.get_subscription_count() > 0 for p in (self._disparity, self._depth, self._camera_info)))
+
+    def publish_camera_info(self, header: Any, left_info: CameraInfo) -> None:
+        """Publish the depth image's camera."""
+        self._camera_info.publish(camera_info_of_depth(left_info, header))
+
+    def publish_disparity(
+        self, header: Any, disparity_HW: np.ndarray, camera: StereoCamera, max_disparity_px: float
+    ) -> None:
+        """Publish a disparity in camera pixels, NaN where there is none; see ``wire.disparity_fields``."""
+        fields = disparity_fields(disparity_HW, camera, max_disparity_px)
+        self._disparity.publish(fill_disparity(self._disparity_message, header, fields))
+
+    def publish_depth(self, header: Any, disparity_HW: np.ndarray, camera: StereoCamera, encoding: str) -> None:
+        """Publish the depth of a disparity; see ``wire.depth_fields`` for the encodings."""
+        fields = depth_fields(depth_from_disparity(disparity_HW, camera), encoding)
+        self._depth.publish(fill_image(self._depth_message, header, fields))
+
+    def destroy(self, node: LifecycleNode) -> None:
+        """Take the topics off the graph."""
+        for publisher in (self._disparity, self._depth, self._camera_info):
+            node.destroy_lifecycle_publisher(publisher)
+
+
+def _publisher(node: LifecycleNode, kind: type, topic: str) -> Any:
+    return node.create_lifecycle_publisher(kind, topic, output_qos(), qos_overriding_options=overridable())

@@ -1,0 +1,123 @@
+"""Left and right images become pairs; nothing that stays alone goes unseen.
+
+The matching itself is ``message_filters``' (ROS's own), or that of ``sync.py`` where it is not installed. It tells
+nobody what it drops, so the arrivals are counted here, where they pass.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ffs_ros.ros import sync
+
+JUMP_BACK_NS = 500_000_000
+"""A stamp this much older than the one before it means that time jumped (a bag loops, a simulation restarts); less is
+messages out of order."""
+
+OnPair = Callable[[Any, Any, int], None]
+"""Called with the left image, the right image and the monotonic time in ns at which the second of them arrived."""
+
+
+@dataclass
+class Side:
+    """What has been seen of one camera's images."""
+
+    received: int = 0
+    unmatched: int = 0
+    """Images whose partner has not come and no longer can."""
+    recent_stamps_ns: deque[int] = field(default_factory=lambda: deque(maxlen=32))
+    waiting_ns: list[int] = field(default_factory=list)
+    """Stamps that may still find their partner, in order of arrival."""
+
+    @property
+    def newest_stamp_ns(self) -> int | None:
+        """Stamp of the image that came last."""
+        return self.recent_stamps_ns[-1] if self.recent_stamps_ns else None
+
+
+class Pairing:
+    """Takes images of both sides and calls ``on_pair`` for those that belong together. One thread feeds it.
+
+    Exact: equal stamps. Approximate: stamps that differ by less than ``tolerance_s``. Each side keeps ``queue_size``
+    images that wait for their partner.
+    """
+
+    def __init__(self, on_pair: OnPair, *, approximate: bool, tolerance_s: float, queue_size: int) -> None:
+        self.approximate = approximate
+        self.tolerance_s = tolerance_s
+        self.queue_size = queue_size
+        self.left, self.right = Side(), Side()
+        self.paired = 0
+        self.jumps_back = 0
+        self.filters = _filters()
+        self._on_pair = on_pair
+        self._completed: list[tuple[Any, Any]] = []
+        self._reset()
+
+    def describe(self) -> str:
+        """How images are paired, for the log."""
+        how = f"stamps less than {self.tolerance_s * 1e3:g} ms apart" if self.approximate else "equal stamps only"
+        where = "message_filters" if self.filters is not sync else "ffs_ros's own pairing (message_filters is missing)"
+        return f"pairs images with {how}, by {where}"
+
+    def add_left(self, image: Any) -> None:
+        """Take a left image."""
+        self._add(self.left, self._left_filter, image)
+
+    def add_right(self, image: Any) -> None:
+        """Take a right image."""
+        self._add(self.right, self._right_filter, image)
+
+    def _add(self, side: Side, side_filter: Any, image: Any) -> None:
+        arrival_ns = time.monotonic_ns()
+        stamp_ns = sync.stamp_ns(image)
+        newest_ns = side.newest_stamp_ns
+        if newest_ns is not None and stamp_ns < newest_ns - JUMP_BACK_NS:
+            # Full of later stamps, the queues would drop every new image on arrival.
+            self.jumps_back += 1
+            self._reset()
+            side_filter = self._left_filter if side is self.left else self._right_filter
+        side.received += 1
+        side.recent_stamps_ns.append(stamp_ns)
+        side.waiting_ns.append(stamp_ns)
+        if len(side.waiting_ns) > self.queue_size:
+            side.waiting_ns.remove(min(side.waiting_ns))
+            side.unmatched += 1
+        side_filter.signalMessage(image)
+        # Only now, because message_filters calls back under a lock that an exception would leave taken for good.
+        completed, self._completed = self._completed, []
+        for left, right in completed:
+            self._count(left, right)
+            self._on_pair(left, right, arrival_ns)
+
+    def _count(self, left: Any, right: Any) -> None:
+        self.paired += 1
+        for side, image in ((self.left, left), (self.right, right)):
+            stamp_ns = sync.stamp_ns(image)
+            if stamp_ns in side.waiting_ns:
+                side.waiting_ns.remove(stamp_ns)
+
+    def _reset(self) -> None:
+        """Start with empty queues: what waits will find no partner, and old stamps no longer tell the order."""
+        for side in (self.left, self.right):
+            side.unmatched += len(side.waiting_ns)
+            side.waiting_ns.clear()
+            side.recent_stamps_ns.clear()
+        self._left_filter, self._right_filter = self.filters.SimpleFilter(), self.filters.SimpleFilter()
+        inputs = [self._left_filter, self._right_filter]
+        if self.approximate:
+            synchronizer = self.filters.ApproximateTimeSynchronizer(inputs, self.queue_size, self.tolerance_s)
+        else:
+            synchronizer = self.filters.TimeSynchronizer(inputs, self.queue_size)
+        synchronizer.registerCallback(lambda left, right: self._completed.append((left, right)))
+
+
+def _filters() -> Any:
+    """The module that pairs: ``message_filters`` where it is installed, otherwise the stand-in."""
+    return importlib.import_module("message_filters") if importlib.util.find_spec("message_filters") else sync

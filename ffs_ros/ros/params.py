@@ -1,0 +1,97 @@
+"""``NodeConfig`` as ROS parameters: declared from its facts, read back into it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    ParameterType,
+    SetParametersResult,
+)
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ffs_ros.config import NodeConfig, ParameterFacts, parameter_facts
+from ffs_ros.errors import FfsError
+
+_ROS_TYPES = {
+    bool: ParameterType.PARAMETER_BOOL,
+    int: ParameterType.PARAMETER_INTEGER,
+    float: ParameterType.PARAMETER_DOUBLE,
+    str: ParameterType.PARAMETER_STRING,
+}
+_KIND_NAMES = {bool: "true or false", int: "an integer", float: "a number with a decimal point", str: "a text"}
+
+
+def declare(node: Node) -> None:
+    """Declare every parameter of ``NodeConfig`` and refuse, from now on, values outside its choices.
+
+    Raises FfsError, naming the parameter and what it takes, for an override that does not fit.
+    """
+    node.add_on_set_parameters_callback(_check_choices)
+    for name, (kind, default, facts) in parameter_facts().items():
+        try:
+            node.declare_parameter(name, default, _descriptor(name, kind, facts))
+        except ParameterException as error:  # noqa: PERF203 (ten rounds, once)
+            raise FfsError(f"parameter {name}: expected {expected(kind, facts)}. {error}") from None
+
+
+def config_of(node: Node) -> NodeConfig:
+    """The parameters' values now."""
+    return NodeConfig(**{name: node.get_parameter(name).value for name in parameter_facts()})
+
+
+def expected(kind: type, facts: ParameterFacts) -> str:
+    """What a parameter takes, in words: ``an integer from 16 to 4096 px``."""
+    if facts.choices:
+        return "one of " + ", ".join(facts.choices)
+    if facts.minimum is None:
+        return _KIND_NAMES[kind]
+    return f"{_KIND_NAMES[kind]} from {facts.minimum:g} to {facts.maximum:g} {facts.unit}".rstrip()
+
+
+def unknown_names(given: Iterable[str], declared: Iterable[str]) -> list[str]:
+    """What was set but does not exist, each with the nearest name that does: ROS itself would not say a word."""
+    declared = list(declared)
+    sentences = []
+    for name in sorted(set(given) - set(declared)):
+        nearest = difflib.get_close_matches(name, declared, n=1)
+        sentences.append(f"'{name}'" + (f" (did you mean '{nearest[0]}'?)" if nearest else ""))
+    return sentences
+
+
+def _descriptor(name: str, kind: type, facts: ParameterFacts) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        name=name,
+        type=_ROS_TYPES[kind],
+        description=facts.description + (f" [{facts.unit}]" if facts.unit else ""),
+        additional_constraints=expected(kind, facts) if facts.choices else "",
+        read_only=facts.read_only,
+    )
+    if facts.minimum is not None and facts.maximum is not None:
+        limits = {"from_value": kind(facts.minimum), "to_value": kind(facts.maximum)}
+        if kind is int:
+            descriptor.integer_range = [IntegerRange(**limits, step=1)]
+        else:
+            descriptor.floating_point_range = [FloatingPointRange(**limits)]
+    return descriptor
+
+
+def _check_choices(parameters: list[Parameter[Any]]) -> SetParametersResult:
+    """ROS checks types and ranges by itself, but knows no choices. Changes nothing: a later check may still refuse."""
+    facts_by_name = parameter_facts()
+    for parameter in parameters:
+        if parameter.name not in facts_by_name:
+            continue
+        kind, _, facts = facts_by_name[parameter.name]
+        if facts.choices and parameter.value not in facts.choices:
+            return SetParametersResult(
+                successful=False, reason=f"'{parameter.value}' is not {expected(kind, facts)} ({parameter.name})"
+            )
+    return SetParametersResult(successful=True)

@@ -1,0 +1,41 @@
+"""Quality of service of inputs and outputs, and how a user overrides it.
+
+Inputs are best effort, as REP 2003 asks of consumers of sensor data: they match every driver, and a late image is not
+worth waiting for. Outputs are reliable: RViz and most tools subscribe reliably, and a best-effort publisher would never
+reach them. Every policy below is a parameter, e.g. ``qos_overrides./left/image_rect.subscription.reliability``.
+"""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+_INPUT_DEPTH = 10
+"""Images that may wait while Python takes another one: a third of a second at 30 Hz."""
+_OUTPUT_DEPTH = 5
+
+
+def input_qos() -> QoSProfile:
+    """Best effort. A new profile each time, because rclpy writes the user's overrides into it."""
+    return _keep_last(_INPUT_DEPTH, ReliabilityPolicy.BEST_EFFORT)
+
+
+def output_qos() -> QoSProfile:
+    """Reliable, and shallow: a consumer that falls behind gets the newest. A new profile each time."""
+    return _keep_last(_OUTPUT_DEPTH, ReliabilityPolicy.RELIABLE)
+
+
+def overridable() -> QoSOverridingOptions:
+    """History, depth, reliability and durability become read-only parameters of the node.
+
+    Durability is for drivers that publish CameraInfo once and latch it (``transient_local``).
+    """
+    return QoSOverridingOptions(
+        (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+    )
+
+
+def _keep_last(depth: int, reliability: ReliabilityPolicy) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=DurabilityPolicy.VOLATILE
+    )

@@ -1,0 +1,45 @@
+"""Warnings that come with every frame are said once in a while, each for itself."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+PERIOD_S = 10.0
+
+_MOST_KINDS = 100
+_WORD_WITH_DIGITS = re.compile(r"[^\s'\"(),;]*\d[^\s'\"(),;]*")
+
+
+class ThrottledLog:
+    """Logs a warning at most once per period, where sentences that differ in their numbers alone count as one.
+
+    ROS throttles per line of source, which would let one kind hide the others here, and on the node's clock, which
+    stands still with a paused simulation; this one keeps a steady clock and says how many it held back. Thread-safe.
+    """
+
+    def __init__(self, logger: Any, period_s: float = PERIOD_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._period_s = period_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._said_at: dict[str, float] = {}
+        self._held_back: dict[str, int] = {}
+
+    def warn(self, sentence: str) -> None:
+        """Log ``sentence`` unless its like was logged less than a period ago."""
+        kind = _WORD_WITH_DIGITS.sub("#", sentence)
+        with self._lock:
+            now = self._clock()
+            if now - self._said_at.get(kind, -self._period_s) < self._period_s:
+                self._held_back[kind] = self._held_back.get(kind, 0) + 1
+                return
+            if len(self._said_at) >= _MOST_KINDS:  # damaged messages can name anything
+                self._said_at.clear()
+                self._held_back.clear()
+            self._said_at[kind] = now
+            held_back = self._held_back.pop(kind, 0)
+        self._logger.warning(sentence + (f" ({held_back} more like this since the last one)" if held_back else ""))

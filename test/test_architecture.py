@@ -42,7 +42,9 @@ PARTS = {  # a folder, or a file that has rules of its own
     "network": Part({"torch", "numpy"}, set(), {""}),
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
     "ros": Part({"numpy"} | ROS, set(), {"", "engine"}),
-    "tools": Part({"numpy", "cv2"}, {"onnx", "onnxruntime", "torch"}, {"", "engine", "checkpoint", "graph", "network"}),
+    "tools": Part(
+        {"numpy", "cv2"}, {"onnx", "onnxruntime", "torch", "google"}, {"", "engine", "checkpoint", "graph", "network"}
+    ),
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros"}),
     "weights": Part(set(), set(), set()),
 }

@@ -20,7 +20,7 @@ import ffs_ros
 # Python packages of ROS that come with another one, and rosdep's names of those that are no ROS packages.
 DECLARED_AS = {"builtin_interfaces": "rclpy", "rcl_interfaces": "rclpy", "std_msgs": "sensor_msgs",
                "ament_index_python": "launch_ros", "numpy": "python3-numpy", "cv2": "python3-opencv"}  # fmt: skip
-OFFLINE = {"torch", "onnx", "onnxruntime"}  # from pip; rosdep has no keys for them
+OFFLINE = {"torch", "onnx", "onnxruntime", "google"}  # from pip; rosdep has no keys for them
 
 
 @pytest.fixture(scope="module")

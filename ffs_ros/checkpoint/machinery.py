@@ -34,22 +34,28 @@ def _parameter(arguments: Arguments) -> StoredTensor:
     return arguments[0]
 
 
-def _dictionary(arguments: Arguments) -> dict[Any, Any]:
-    pairs = arguments[0] if arguments and type(arguments[0]) is list else []
-    if any(type(pair) not in (list, tuple) or len(pair) != 2 for pair in pairs):
-        raise ValueError("a dictionary is made of something that is no list of pairs")
-    return {cheap_key(key): value for key, value in pairs}
+def _ordered_dictionary(arguments: Arguments) -> dict[Any, Any]:
+    """Empty; the entries follow. (Python 2 gave them here.)"""
+    if arguments:
+        raise ValueError("an ordered dictionary has arguments")
+    return {}
+
+
+def _default_dictionary(arguments: Arguments) -> dict[Any, Any]:
+    """Empty and without its default, which would be a function."""
+    return {}
 
 
 def _set(arguments: Arguments) -> list[Any]:
-    return list(arguments[0]) if arguments and type(arguments[0]) in (list, tuple) else []
+    """The very list that the set was to be made of: a copy each time could be asked for a million times."""
+    return arguments[0] if arguments and type(arguments[0]) is list else []
 
 
 CALLS: dict[tuple[str, str], Callable[[Arguments], Any]] = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("collections", "OrderedDict"): _dictionary,
-    ("collections", "defaultdict"): _dictionary,
+    ("collections", "OrderedDict"): _ordered_dictionary,
+    ("collections", "defaultdict"): _default_dictionary,
     ("builtins", "set"): _set,
     ("builtins", "frozenset"): _set,
     ("__builtin__", "set"): _set,

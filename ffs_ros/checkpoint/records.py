@@ -46,6 +46,7 @@ class Inert:
     """``Global`` of its class or of the function that would have made it; a record where the pickle made that too."""
     arguments: Any = ()
     state: dict[Any, Any] = field(default_factory=dict)
+    slots: dict[Any, Any] = field(default_factory=dict)
     items: list[Any] = field(default_factory=list)
     entries: dict[Any, Any] = field(default_factory=dict)
 
@@ -81,10 +82,9 @@ class StoredTensor:
     stride: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        numbers = (self.offset, *self.shape, *self.stride)
         if len(self.shape) > MOST_DIMENSIONS or len(self.shape) != len(self.stride):
             raise CheckpointError(f"a tensor has {len(self.shape)} sizes and {len(self.stride)} strides; it is damaged")
-        for number in numbers:
+        for number in (self.offset, *self.shape, *self.stride):
             if not is_count(number):
                 told = number if type(number) is int and abs(number) <= LARGEST_COUNT else "no usable number"
                 raise CheckpointError(

@@ -57,7 +57,7 @@ class _Plain:
             for part in ("_content", "_val"):
                 if part in thing.state:
                     return self.of(thing.state[part], depth)
-        for content in (thing.entries, thing.state, thing.items):
+        for content in (thing.entries, thing.state, thing.slots, thing.items):
             if content:
                 return self.of(content, depth)
         name = shown(thing.kind.path) if type(thing.kind) is Global else "object"

@@ -33,7 +33,7 @@ def read_source(path: str | Path, most_bytes: int, too_large: str) -> Source:
         if facts.st_size > most_bytes:
             raise FileError(f"{path}: has {facts.st_size / 1e9:.1f} GB; {too_large}")
         with path.open("rb") as file:
-            data = file.read(most_bytes + 1)
+            data = file.read(facts.st_size)
     except FileNotFoundError:
         raise FileError(f"{path}: there is no such file; check the name") from None
     except (OSError, ValueError) as error:

@@ -9,6 +9,7 @@ So there is no value on the stack whose methods a file could abuse, and nothing 
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from pickletools import genops
 from typing import Any
@@ -59,20 +60,25 @@ class Unpickler:
 
         Raises HarmfulPickle when it asks for something that no honest one does, CheckpointError when it is damaged.
         """
-        start = self.stream.tell()
         try:
-            for count, (opcode, argument, position) in enumerate(genops(self.stream)):
-                if count > MOST_INSTRUCTIONS or (position or 0) - start > MOST_BYTES:
-                    raise CheckpointError(
-                        "its pickle is far longer than any checkpoint needs; it is damaged or was made to harm"
-                    )
-                if opcode.name == "STOP":
-                    return self._stack.pop()
-                self._step(opcode.name, argument)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # genops warns of odd escapes in texts
+                return self._run()
         except (IndexError, KeyError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"its pickle is damaged ({shown(str(error)) or type(error).__name__}); download or write the file again"
             ) from None
+
+    def _run(self) -> Any:
+        start = self.stream.tell()
+        for count, (opcode, argument, position) in enumerate(genops(self.stream)):
+            if count > MOST_INSTRUCTIONS or (position or 0) - start > MOST_BYTES:
+                raise CheckpointError(
+                    "its pickle is far longer than any checkpoint's; it is damaged or was made to harm"
+                )
+            if opcode.name == "STOP":
+                return self._stack.pop()
+            self._step(opcode.name, argument)
         raise AssertionError("genops ends with STOP or an error")
 
     def _step(self, name: str, argument: Any) -> None:
@@ -255,11 +261,11 @@ class Unpickler:
             return  # attributes of an OrderedDict, such as the versions that PyTorch keeps with a state dict
         if type(target) is not Inert:
             raise ValueError("state is given to something that has none")
-        for part in state if type(state) is tuple else (state,):  # (of __dict__, of __slots__)
-            if type(part) is dict:
-                target.state.update(part)
-            elif part is not None:
-                target.state["state"] = part
+        if target.state or target.slots:
+            raise ValueError("state is given twice to one object")
+        state, slots = state if type(state) is tuple and len(state) == 2 else (state, None)
+        target.state = state if type(state) is dict else {} if state is None else {"state": state}
+        target.slots = slots if type(slots) is dict else {}
 
     def _do_binpersid(self) -> None:
         described = machinery.described(self._stack.pop())

@@ -16,7 +16,7 @@ from ffs_ros.checkpoint.table import VOLUME
 from ffs_ros.errors import CheckpointError
 
 _MOST_MODULES = 20_000
-_MOST_TENSORS = 50_000
+_MOST_PARTS = 1_000
 _LONGEST_NAME = 200
 _DEEPEST = 50
 _HARM = "the file is damaged or was made to harm"
@@ -36,21 +36,22 @@ def module_tensors(root: Inert) -> dict[str, Any]:
     tensors: dict[str, Any] = {}
     for prefix, module in _walk(root):
         transient = module.state.get("_non_persistent_buffers_set")
+        skipped = transient if type(transient) is list and len(transient) <= _MOST_PARTS else ()
         for place in ("_parameters", "_buffers"):
-            held = module.state.get(place)
-            for name, tensor in (held if type(held) is dict else {}).items():
-                if tensor is None or (place == "_buffers" and type(transient) is list and name in transient):
-                    continue
-                tensors[prefix + _checked(name)] = tensor
-        if len(tensors) > _MOST_TENSORS:
-            raise CheckpointError(f"its network has more than {_MOST_TENSORS} tensors; expected about 700; {_HARM}")
+            for name, tensor in _parts(module, place):
+                if tensor is not None and not (place == "_buffers" and name in skipped):
+                    tensors[prefix + name] = tensor
     return tensors
 
 
-def _checked(name: Any) -> str:
-    if type(name) is not str or len(name) > _LONGEST_NAME:
-        raise CheckpointError(f"its network has a part whose name is no short text; {_HARM}")
-    return name
+def _parts(module: Inert, place: str) -> list[tuple[str, Any]]:
+    held = module.state.get(place)
+    parts = held.items() if type(held) is dict else ()
+    if len(parts) > _MOST_PARTS or any(type(name) is not str or len(name) > _LONGEST_NAME for name, _ in parts):
+        raise CheckpointError(
+            f"its network has a module of more than {_MOST_PARTS} parts, or a part whose name is no short text; {_HARM}"
+        )
+    return list(parts)
 
 
 def module_settings(root: Inert) -> dict[str, Any]:
@@ -121,10 +122,7 @@ def _walk(root: Inert) -> Iterator[tuple[str, Inert]]:
             return
         prefix, module, depth = pending.pop()
         yield prefix, module
-        children = module.state.get("_modules")
-        if type(children) is not dict or depth > _DEEPEST:
-            continue
-        for name, child in reversed(children.items()):
-            if type(child) is Inert:
-                pending.append((f"{prefix}{_checked(name)}.", child, depth + 1))
+        if depth < _DEEPEST:
+            children = [(name, child) for name, child in _parts(module, "_modules") if type(child) is Inert]
+            pending += [(f"{prefix}{name}.", child, depth + 1) for name, child in reversed(children)]
     raise CheckpointError(f"its network has more than {_MOST_MODULES} modules; expected about 700; {_HARM}")

@@ -47,15 +47,11 @@ def _looks_like_onnx(path: Path) -> bool:
 
 def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, str]:
     converted = "" if checkpoint.stored_dtypes == ("float32",) else ", converted to float32"
-    released = (
-        f"the released {RELEASED_NAME}"
-        if checkpoint.is_released_file
-        else f"not the released {RELEASED_NAME}: finetuned, or written again"
-    )
     return {
         "file": shown(str(checkpoint.path)),
-        "kind": f"checkpoint of the bp2 network, {released}",
+        "kind": "checkpoint of the bp2 network",
         "SHA-256": checkpoint.sha256,
+        "released file": f"yes, {RELEASED_NAME}" if checkpoint.is_released_file else "no: finetuned, or written again",
         "container": checkpoint.container,
         "layout": checkpoint.layout,
         "naming": checkpoint.naming,

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import struct
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from checkpoint_files import (
+    BUILD,
+    MARK,
     NONE,
     ONE,
     PROTOCOL2,
     STOP,
     Refusal,
     dict_of,
+    glob,
     list_of,
     live_tensors,
     module,
+    new,
     number,
     storage,
     text,
@@ -184,7 +189,21 @@ ENDLESS = {
         "whose name is no short text",
     ),
     "number": (list_of(b"\x8b" + struct.pack("<I", 10**6) + b"\x7f" * 10**6), "neither a network"),
-    "instructions": (NONE + b"20" * 100_000, "far longer than any checkpoint"),
+    "copies": (
+        list_of(*[NONE] * 50_000)
+        + b"q\x01"
+        + glob("builtins", "set")
+        + b"q\x020"
+        + MARK
+        + b"h\x02h\x01\x85R" * 2_000
+        + b"l",
+        "neither a network",
+    ),
+    "state twice": (
+        new(glob("core.update", "DispHead"), state=dict_of({"a": NONE})) + dict_of({"a": NONE}) + BUILD,
+        "state is given twice",
+    ),
+    "instructions": (NONE + b"20" * 100_000, "far longer than any checkpoint's"),
 }
 
 
@@ -195,9 +214,15 @@ def test_small_files_that_would_take_forever(name: str, tmp_path: Path, monkeypa
     instructions, sentence = ENDLESS[name]
     path = write_zip(tmp_path / "endless.pth", PROTOCOL2 + instructions + STOP, ONE)
     start = time.monotonic()
-    if sentence is None:
-        assert len(open_checkpoint(path).tensors) == 490
-    else:
-        with pytest.raises(CheckpointError, match=sentence):
-            open_checkpoint(path)
+    tracemalloc.start()
+    try:
+        if sentence is None:
+            assert len(open_checkpoint(path).tensors) == 490
+        else:
+            with pytest.raises(CheckpointError, match=sentence):
+                open_checkpoint(path)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 150e6
     assert time.monotonic() - start < 30

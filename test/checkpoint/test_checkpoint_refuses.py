@@ -254,5 +254,6 @@ def test_missing_unreadable_and_huge_files(tmp_path: Path) -> None:
 
 def test_upstream_names_of_every_live_tensor(tmp_path: Path) -> None:
     """A state dict under the released file's names opens without torch."""
-    named = {theirs: live_tensors()[ours] for ours, theirs in upstream_names().items()}
+    theirs = upstream_names()
+    named = {theirs[ours]: held for ours, held in live_tensors().items()}
     assert open_checkpoint(write(tmp_path / "m.pth", dict_of(named))).naming == "upstream"

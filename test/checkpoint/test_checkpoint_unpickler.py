@@ -108,7 +108,8 @@ def test_objects_keep_what_they_held_as_data() -> None:
 def test_state_of_slots() -> None:
     """The state of an object with slots is a pair; both halves are kept."""
     pair = b"(" + dict_of({"a": number(1)}) + dict_of({"b": number(2)}) + b"t"
-    assert load(PROTOCOL2 + new(glob("x", "Y"), state=pair) + STOP).state == {"a": 1, "b": 2}
+    made = load(PROTOCOL2 + new(glob("x", "Y"), state=pair) + STOP)
+    assert (made.state, made.slots) == ({"a": 1}, {"b": 2})
 
 
 def test_settings_in_words() -> None:

@@ -1,0 +1,168 @@
+"""stereo.launch.py turns its arguments into one process: its name, topics, parameters and environment.
+
+A stand-in takes the node's place and writes down what it was started with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from ffs_ros.config import parameter_facts
+from ffs_ros.ros.transport import BUILTIN_TRANSPORTS_VARIABLE, FAST_DDS_2_VARIABLE, PROFILE_VARIABLE, profile_path
+
+pytest.importorskip("launch_ros", reason="launch_ros is not installed; test/launch/README.md says how")
+
+STAND_IN = """
+import json, os, sys
+with open(sys.argv[1], "a") as report:
+    report.write(json.dumps([sys.argv[2:], dict(os.environ)]) + "\\n")
+sys.exit(int(os.environ.get("STAND_IN_EXIT_CODE", 0)))
+"""
+
+
+class Started(NamedTuple):
+    """One start of the node's process."""
+
+    argv: list[str]
+    env: dict[str, str]
+
+    def after(self, flag: str) -> list[str]:
+        """What follows each ``flag`` on the command line."""
+        return [value for option, value in zip(self.argv, self.argv[1:], strict=False) if option == flag]
+
+    @property
+    def remaps(self) -> dict[str, str]:
+        return dict(rule.split(":=") for rule in self.after("-r"))
+
+    @property
+    def given(self) -> dict[str, object]:
+        """Parameters beside the parameter file's."""
+        merged: dict[str, object] = {}
+        for file in self.after("--params-file")[1:]:
+            for node in yaml.safe_load(Path(file).read_text(encoding="utf-8")).values():
+                merged.update(node["ros__parameters"])
+        return merged
+
+
+@pytest.fixture
+def start(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Started]]:
+    """Launches cameras, each with its arguments, and returns every start of a node."""
+    from launch import LaunchDescription, LaunchService
+    from launch.actions import GroupAction, IncludeLaunchDescription, SetLaunchConfiguration, Shutdown, TimerAction
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    for variable in (PROFILE_VARIABLE, FAST_DDS_2_VARIABLE, BUILTIN_TRANSPORTS_VARIABLE, "RMW_IMPLEMENTATION"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))
+    monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
+    report, stand_in = tmp_path / "starts.jsonl", tmp_path / "stand_in.py"
+    stand_in.write_text(STAND_IN, encoding="utf-8")
+    source = PythonLaunchDescriptionSource(str(checkout / "launch" / "stereo.launch.py"))
+
+    def launch(*cameras: dict[str, str], shutdown_after_s: float | None = None) -> list[Started]:
+        prefix = SetLaunchConfiguration("launch-prefix", f"{sys.executable} {stand_in} {report}")
+        groups = [GroupAction([IncludeLaunchDescription(source, launch_arguments=c.items())]) for c in cameras]
+        timer = [TimerAction(period=shutdown_after_s, actions=[Shutdown()])] if shutdown_after_s else []
+        service = LaunchService(noninteractive=True)
+        service.include_launch_description(LaunchDescription([prefix, *groups, *timer]))
+        assert service.run() == 0
+        return [Started(*json.loads(line)) for line in report.read_text(encoding="utf-8").splitlines()]
+
+    return launch
+
+
+def test_without_arguments_the_parameter_file_decides(start, checkout):
+    """The shipped parameter file is the only source of parameters, and topics have their own names."""
+    (node,) = start({})
+    assert node.argv[:3] == [sys.executable, "-m", "ffs_ros.ros.node"]
+    assert [Path(file).resolve() for file in node.after("--params-file")] == [checkout / "config" / "stereo.yaml"]
+    topics = ("left/image_rect", "left/camera_info", "right/image_rect", "right/camera_info")
+    assert node.remaps == {"__node": "stereo_node", "__ns": "/", **{topic: topic for topic in topics}}
+    assert "--log-level" not in node.argv
+
+
+def test_every_parameter_is_an_argument_with_a_description(checkout):
+    """--show-args explains each parameter in the words of the node, and gives none a second default."""
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    description = get_launch_description_from_python_launch_file(str(checkout / "launch" / "stereo.launch.py"))
+    arguments = {argument.name: argument for argument in description.get_launch_arguments()}
+    assert all(argument.description for argument in arguments.values())
+    for name, (_, _, facts) in parameter_facts().items():
+        assert arguments[name].description.startswith(facts.description)
+        assert "".join(part.text for part in arguments[name].default_value) == ""
+
+
+def test_what_is_given_reaches_the_node_with_its_type(start):
+    """Numbers and truth values arrive as such; a text stays one even when it looks like a number."""
+    given = {
+        "engine": "007",
+        "max_disparity": "64",
+        "approximate_sync": "true",
+        "approximate_sync_tolerance_seconds": "0.02",
+        "use_sim_time": "true",
+    }
+    (node,) = start({**given, "namespace": "front", "log_level": "debug"})
+    expected = {
+        "engine": "007",
+        "max_disparity": 64,
+        "approximate_sync": True,
+        "approximate_sync_tolerance_seconds": 0.02,
+        "use_sim_time": True,
+    }
+    assert node.given == expected
+    assert {name: type(value) for name, value in node.given.items()} == {n: type(v) for n, v in expected.items()}
+    assert node.after("--log-level") == ["debug"]
+
+
+def test_topics_follow_the_sides_namespaces_or_are_named_one_by_one(start):
+    """left_namespace moves both topics of a side, as in stereo_image_proc; an explicit topic goes before it."""
+    (node,) = start({"left_namespace": "/camera/infra1", "right_namespace": "infra2", "right_image": "/other/image"})
+    assert node.remaps["left/image_rect"] == "/camera/infra1/image_rect"
+    assert node.remaps["left/camera_info"] == "/camera/infra1/camera_info"
+    assert node.remaps["right/image_rect"] == "/other/image"
+    assert node.remaps["right/camera_info"] == "infra2/camera_info"
+
+
+def test_two_cameras_keep_apart(start):
+    """Included twice, each node has its own namespace and parameters and nothing of the other's."""
+    nodes = start(
+        {"namespace": "front", "max_disparity": "64", "left_namespace": "l"}, {"namespace": "rear", "fit": "pad"}
+    )
+    front, rear = sorted(nodes, key=lambda node: node.remaps["__ns"])
+    assert (front.remaps["__ns"], rear.remaps["__ns"]) == ("/front", "/rear")
+    assert (front.given, rear.given) == ({"max_disparity": 64}, {"fit": "pad"})
+    assert rear.remaps["left/image_rect"] == "left/image_rect"
+
+
+def test_the_node_gets_the_transport_profile(start):
+    """The process finds the shipped profile in its environment; the launching process keeps its own."""
+    (node,) = start({})
+    given = [node.env[variable] for variable in (PROFILE_VARIABLE, FAST_DDS_2_VARIABLE) if variable in node.env]
+    assert [Path(profile).resolve() for profile in given] == [profile_path()]
+    assert PROFILE_VARIABLE not in os.environ
+    assert FAST_DDS_2_VARIABLE not in os.environ
+
+
+def test_a_users_transport_profile_stays(start, monkeypatch):
+    """Who set a profile keeps it."""
+    monkeypatch.setenv(PROFILE_VARIABLE, "/etc/robot/fastdds.xml")
+    (node,) = start({})
+    assert node.env[PROFILE_VARIABLE] == "/etc/robot/fastdds.xml"
+    assert FAST_DDS_2_VARIABLE not in node.env
+
+
+def test_respawn_starts_a_dead_node_again(start, monkeypatch):
+    """With respawn:=true a node that dies comes back; without, the launch ends with it."""
+    monkeypatch.setenv("STAND_IN_EXIT_CODE", "1")
+    assert len(start({"respawn": "false"})) == 1
+    assert len(start({"respawn": "true"}, shutdown_after_s=4.0)) >= 3

@@ -1,0 +1,115 @@
+"""stereo.launch.py with the real node: two cameras give depth at once, a third that cannot start says why and ends."""
+
+from __future__ import annotations
+
+import os
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+for _package in ("launch_testing_ros", "rclpy"):
+    pytest.importorskip(_package, reason=f"{_package} is not installed; test/launch/README.md says how")
+
+import launch_testing.actions  # noqa: E402
+import rclpy  # noqa: E402
+from launch import LaunchDescription  # noqa: E402
+from launch.actions import GroupAction, IncludeLaunchDescription, SetEnvironmentVariable  # noqa: E402
+from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
+from rclpy.qos import qos_profile_sensor_data  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+
+LAUNCH_FILE = Path(__file__).resolve().parents[2] / "launch" / "stereo.launch.py"
+CAMERAS = {"front": 8, "rear": 20}
+"""Namespace -> disparity of the scene that the camera sees, in pixels."""
+FOCAL_LENGTH_PX, BASELINE_M = 100.0, 0.1
+HEIGHT, WIDTH = 64, 160
+FLOW_TIMEOUT_S = 60.0
+
+
+@pytest.mark.launch_test
+def generate_test_description() -> LaunchDescription:
+    isolation = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(100 + os.getpid() % 100)}
+    cameras = [{"namespace": name, "engine": "sgbm", "max_disparity": "32"} for name in CAMERAS]
+    source = PythonLaunchDescriptionSource(str(LAUNCH_FILE))
+    return LaunchDescription(
+        [
+            *(SetEnvironmentVariable(name, value) for name, value in isolation.items()),
+            *(
+                GroupAction([IncludeLaunchDescription(source, launch_arguments=arguments.items())])
+                for arguments in [*cameras, {"namespace": "broken", "engine": "/no/such/model.onnx"}]
+            ),
+            launch_testing.actions.ReadyToTest(),
+        ]
+    )
+
+
+class TestWhileRunning(unittest.TestCase):
+    def setUp(self) -> None:
+        rclpy.init()
+        self.node = rclpy.create_node("fixture_cameras")
+        self.depths: dict[str, list[Image]] = {name: [] for name in CAMERAS}
+        for name, depths in self.depths.items():
+            self.node.create_subscription(Image, f"/{name}/depth/image_rect", depths.append, 10)
+        self.publishers: dict[tuple[str, str], tuple[Any, Any]] = {
+            (name, side): (
+                self.node.create_publisher(Image, f"/{name}/{side}/image_rect", qos_profile_sensor_data),
+                self.node.create_publisher(CameraInfo, f"/{name}/{side}/camera_info", qos_profile_sensor_data),
+            )
+            for name in CAMERAS
+            for side in ("left", "right")
+        }
+
+    def tearDown(self) -> None:
+        self.node.destroy_node()
+        rclpy.shutdown()
+
+    def publish(self) -> None:
+        """One pair of each camera: texture seen at the camera's disparity, x_right = x_left - d."""
+        texture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH + 32), np.uint8)
+        stamp = self.node.get_clock().now().to_msg()
+        for (name, side), (images, infos) in self.publishers.items():
+            offset = CAMERAS[name] if side == "right" else 0
+            pixels = np.ascontiguousarray(texture[:, offset : offset + WIDTH])
+            image = Image(height=HEIGHT, width=WIDTH, encoding="mono8", step=WIDTH)
+            image.data.frombytes(pixels.tobytes())
+            info = CameraInfo(height=HEIGHT, width=WIDTH)
+            info.k = [FOCAL_LENGTH_PX, 0.0, 80.0, 0.0, FOCAL_LENGTH_PX, 32.0, 0.0, 0.0, 1.0]
+            tx = -FOCAL_LENGTH_PX * BASELINE_M if side == "right" else 0.0
+            info.p = [FOCAL_LENGTH_PX, 0.0, 80.0, tx, 0.0, FOCAL_LENGTH_PX, 32.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+            for message in (image, info):
+                message.header.stamp, message.header.frame_id = stamp, f"{name}_left_optical_frame"
+            infos.publish(info)
+            images.publish(image)
+
+    def test_each_camera_gives_its_own_depth(self) -> None:
+        """Depth of the fixture's scene appears in each camera's namespace, under its left header."""
+        end = time.monotonic() + FLOW_TIMEOUT_S
+        while not all(self.depths.values()) and time.monotonic() < end:
+            self.publish()
+            until = time.monotonic() + 0.2
+            while time.monotonic() < until:
+                rclpy.spin_once(self.node, timeout_sec=0.05)
+        for name, disparity_px in CAMERAS.items():
+            assert self.depths[name], f"no depth on /{name}/depth/image_rect for {FLOW_TIMEOUT_S:g} s"
+            depth = self.depths[name][0]
+            assert depth.header.frame_id == f"{name}_left_optical_frame"
+            depth_m = np.frombuffer(depth.data, np.float32).reshape(HEIGHT, WIDTH)
+            expected_m = FOCAL_LENGTH_PX * BASELINE_M / disparity_px
+            assert np.nanmedian(depth_m) == pytest.approx(expected_m, rel=0.01)
+
+    def test_a_node_without_its_engine_says_why(self, proc_output: Any) -> None:
+        """The sentence is in the launch's output; the other cameras go on."""
+        proc_output.assertWaitFor(
+            "there is no engine file /no/such/model.onnx", timeout=FLOW_TIMEOUT_S, stream="stderr"
+        )
+
+
+@launch_testing.post_shutdown_test()
+class TestAfterwards(unittest.TestCase):
+    def test_only_the_node_without_its_engine_failed(self, proc_info: Any) -> None:
+        """Interrupted nodes end with 0, the one whose set-up was wrong with 2."""
+        assert sorted(process.returncode for process in proc_info) == [0, 0, 2]

@@ -31,6 +31,7 @@ EXTRAS = {
         "pyyaml>=5.4",
         "ruff>=0.6",
         "mypy>=1.10",
+        "setuptools>=70.1",  # the first that builds wheels without the package wheel
         "colcon-core>=0.15",
         "colcon-ros>=0.4",
     ],

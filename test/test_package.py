@@ -133,7 +133,7 @@ def test_the_constraints_hold_every_requirement_of_full(metadata, checkout):
     assert pins["torch"] == "2.13.0"
     always = {line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
     direct = {re.split(r"[\[>]", line)[0] for line in always | extra(metadata, "full")}
-    held_for_others = {"ros-rmw-fastrtps-cpp", "protobuf", "setuptools"}
+    held_for_others = {"ros-rmw-fastrtps-cpp", "protobuf"}
     assert set(pins) == direct | held_for_others
 
 

@@ -121,6 +121,7 @@ def _play(pair: DemoPair, engine: str, max_disparity: int) -> Run:
     namespace = f"/ffs_demo_{os.getpid()}"
     try:
         import rclpy
+        from rclpy.signals import SignalHandlerOptions
 
         from ffs_ros.demo.camera import FRAME_ID, PLAYED, save_pair
         from ffs_ros.demo.receiver import Receiver
@@ -132,7 +133,7 @@ def _play(pair: DemoPair, engine: str, max_disparity: int) -> Run:
 
     in_namespace = ["--ros-args", "-r", f"__ns:={namespace}"]
     parameters = ["-p", f"engine:={engine}", "-p", f"max_disparity:={max_disparity}"]
-    rclpy.init(args=[])
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is for this process to handle
     try:
         receiver = Receiver(namespace)
         with tempfile.TemporaryDirectory() as temporary:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ffs_ros.graph.builder import Builder, Length, Size
 from ffs_ros.graph.decoder import Features
-from ffs_ros.graph.layers import conv, gelu, layer_norm, linear, transposed_conv
+from ffs_ros.graph.layers import conv, conv_with, folded_batch_norm, gelu, layer_norm, linear, transposed_conv
 from ffs_ros.graph.volume import PLANES
 
 HEADS = 4
@@ -50,10 +50,7 @@ def hourglass(b: Builder, x: str, left: Features, size: Size) -> str:
     m1 = reduced(b, gated(b, m1, left.f8, f"{up}.out.1"), f"{up}.out.2")
 
     up = "cost_agg.post8_to_4"
-    coarse = conv(
-        b, doubled(b, m1, "cost_agg.conv1_up"), f"{up}.upsample.0.conv",
-        norm=f"{up}.upsample.0.norm", stride=4, padding=[0, 0, 0],
-    )
+    coarse = doubled_and_quartered(b, m1, "cost_agg.conv1_up", f"{up}.upsample.0")
     attended = head_attention(b, coarse, f"{up}.upsample.1.sa.0")
     y = basic(b, b.add(enlarged(b, attended, size), x), f"{up}.out.0")
     z = b.relu(conv(b, y, f"{up}.out.1.conv1", norm=f"{up}.out.1.bn1"))
@@ -66,6 +63,27 @@ def basic(b: Builder, x: str, name: str, stride: int = 1) -> str:
 
 def doubled(b: Builder, x: str, name: str) -> str:
     return b.leaky_relu(transposed_conv(b, x, f"{name}.conv", norm=f"{name}.norm"))
+
+
+def doubled_and_quartered(b: Builder, x: str, double: str, quarter: str) -> str:
+    """The transposed convolution ``double`` and, on what it gives, the convolution ``quarter`` (kernel 4, stride 4).
+
+    Doubling makes eight phases: even or odd planes, rows and columns. Nothing else reads the doubled volume, so the
+    phases stay side by side as channels: each is a convolution of ``x`` with kernel 2, at i for even, i + 1 for odd
+    samples 2i and 2i + 1. Four neighbours are then even at 2j and 2j + 1 and odd at 2j + 1 and 2j + 2: a convolution
+    with kernel 3 and stride 2.
+    """
+    weight, bias = folded_batch_norm(b, b.tensors[f"{double}.conv.weight"], None, f"{double}.norm", output_axis=1)
+    tap = np.zeros((2, 2, 4), np.float32)  # of the phase (even, odd), at the place in the kernel of 2
+    tap[0, [0, 1], [3, 1]] = tap[1, [0, 1], [2, 0]] = 1
+    weight = np.einsum("ioabc,pxa,qyb,rzc->pqroixyz", weight, tap, tap, tap).reshape(-1, weight.shape[0], 2, 2, 2)
+    phases = b.leaky_relu(conv_with(b, x, double, weight, np.tile(bias, 8), padding=[1, 1, 1]))
+
+    weight, bias = folded_batch_norm(b, b.tensors[f"{quarter}.conv.weight"], None, f"{quarter}.norm")
+    tap = np.zeros((2, 3, 4), np.float32)
+    tap[0, [0, 1], [0, 2]] = tap[1, [1, 2], [1, 3]] = 1
+    weight = np.einsum("oiabc,pxa,qyb,rzc->opqrixyz", weight, tap, tap, tap).reshape(weight.shape[0], -1, 3, 3, 3)
+    return conv_with(b, phases, quarter, weight, bias, stride=2, padding=[0, 0, 0])
 
 
 def reduced(b: Builder, x: str, name: str) -> str:

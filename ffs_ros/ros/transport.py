@@ -54,11 +54,14 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
 def profile_warning(env: Mapping[str, str] | None = None, middleware: str | None = None) -> str | None:
     """What this process loses without a profile and what to type; None with a profile or without Fast DDS.
 
-    ``env`` is this process's environment and ``middleware`` the running one's identifier unless given.
-    Raises FileError as ``profile_path``.
+    ``FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA`` is as good as a profile where it has an effect. ``env`` is this process's
+    environment and ``middleware`` the running one's identifier unless given. Raises FileError as ``profile_path``.
     """
     env = os.environ if env is None else env
     if not _is_fast_dds(_running_middleware() if middleware is None else middleware):
+        return None
+    large_data = env.get(BUILTIN_TRANSPORTS_VARIABLE, "").startswith("LARGE_DATA")
+    if large_data and not _discovers_this_machine_only(env):
         return None
     variable = _variable(env)
     if variable not in env and variable == PROFILE_VARIABLE and FAST_DDS_2_VARIABLE in env:
@@ -67,6 +70,8 @@ def profile_warning(env: Mapping[str, str] | None = None, middleware: str | None
     if profile and Path(profile).is_file():
         return None
     found = f"{variable} names no file ('{profile}')" if profile else f"{variable} is not set"
+    if large_data:
+        found += f" ({BUILTIN_TRANSPORTS_VARIABLE} is ignored while discovery is limited to this machine)"
     return f"Fast DDS loses or delays images between processes with its default transports, and {found}; {_remedy(env)}"
 
 
@@ -113,6 +118,11 @@ def _stays_local(env: Mapping[str, str]) -> bool:
     Humble's rmw_fastrtps adds a loopback-only transport beside the profile's; later distributions restrict discovery.
     """
     return env.get("ROS_DISTRO") == "humble" and env.get("ROS_LOCALHOST_ONLY") == "1"
+
+
+def _discovers_this_machine_only(env: Mapping[str, str]) -> bool:
+    """Whether rmw_fastrtps sets up transports of its own, in place of the built-in ones."""
+    return env.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST" or env.get("ROS_LOCALHOST_ONLY") == "1"
 
 
 def _running_middleware() -> str:

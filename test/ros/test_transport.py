@@ -118,6 +118,14 @@ def test_a_profile_that_is_not_there_is_missed(tmp_path):
     assert f"names no file ('{gone}')" in profile_warning({"FASTDDS_DEFAULT_PROFILES_FILE": gone}, FAST_DDS)
 
 
+def test_large_data_is_as_good_as_a_profile_unless_it_is_ignored():
+    """Fast DDS's own LARGE_DATA mode carries images too, but not when ROS limits discovery to this machine."""
+    env = {"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA?max_msg_size=1MB&sockets_size=1MB"}
+    assert profile_warning(env, FAST_DDS) is None
+    assert "is ignored" in profile_warning({**env, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, FAST_DDS)
+    assert profile_warning({"FASTDDS_BUILTIN_TRANSPORTS": "SHM"}, FAST_DDS) is not None
+
+
 def test_another_middleware_gets_no_advice():
     """What was measured with Fast DDS is not said of others."""
     assert profile_warning({}, "rmw_zenoh_cpp") is None

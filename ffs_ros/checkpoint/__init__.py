@@ -23,7 +23,7 @@ from ffs_ros.checkpoint.container import (
     read_safetensors,
     read_zip,
 )
-from ffs_ros.checkpoint.layout import Network, find_network, is_lightning
+from ffs_ros.checkpoint.layout import Network, find_network, is_lightning, refuse_encrypted
 from ffs_ros.checkpoint.naming import naming_of, tao_names
 from ffs_ros.checkpoint.records import StoredTensor, shown
 from ffs_ros.checkpoint.source import Source, read_source
@@ -82,6 +82,7 @@ def _opened(source: Source) -> Checkpoint:
     if sibling:
         raise CheckpointError(sibling)
     contents = _contents(source)
+    refuse_encrypted(contents.payload)
     if contents.offence and not is_lightning(contents.payload):
         raise CheckpointError(
             f"its pickle {contents.offence}, which is no part of this network's files; nothing was run; "

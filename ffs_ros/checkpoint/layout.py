@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ffs_ros.checkpoint.records import Inert, StoredTensor, shown
+from ffs_ros.checkpoint.records import Global, Inert, StoredTensor, shown
 from ffs_ros.checkpoint.settings import plain
 from ffs_ros.checkpoint.whole_module import (
     check_architecture,
@@ -16,6 +16,8 @@ from ffs_ros.checkpoint.whole_module import (
 )
 from ffs_ros.errors import CheckpointError
 
+_BYTES = (("_codecs", "encode"), ("_io", "BytesIO"))
+"""How bytes look in a pickle of torch.save."""
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
@@ -45,21 +47,29 @@ def is_lightning(payload: Any) -> bool:
     )
 
 
+def refuse_encrypted(payload: Any) -> None:
+    """Raises CheckpointError when TAO has encrypted the weights."""
+    if type(payload) is not dict:
+        return
+    weights = payload.get("state_dict")
+    kind = weights.kind if type(weights) is Inert else None
+    are_bytes = type(weights) in (str, bytes) or (type(kind) is Global and (kind.module, kind.name) in _BYTES)
+    if payload.get("state_dict_encrypted") or are_bytes:
+        raise CheckpointError(
+            "is an encrypted TAO checkpoint; write it again with the training's encryption_key left empty, or decrypt "
+            "it with TAO and its key"
+        )
+
+
 def find_network(payload: Any) -> Network | None:
     """The network in a file's payload; None where there is none.
 
-    Raises CheckpointError when it is encrypted, or when something among the tensors is no tensor.
+    Raises CheckpointError when something among the tensors is no tensor.
     """
     if is_module(payload):
         return Network("whole module", _tensors(module_tensors(payload)), module_settings(payload), payload)
     if type(payload) is not dict:
         return None
-    sealed = payload.get("state_dict")
-    if payload.get("state_dict_encrypted") or type(sealed) in (str, bytes, Inert):
-        raise CheckpointError(
-            "is an encrypted TAO checkpoint; write it again with the training's encryption_key left empty, or decrypt "
-            "it with TAO and its key"
-        )
     wrapper = next((key for key in _WRAPPERS if is_module(payload.get(key)) or type(payload.get(key)) is dict), None)
     if wrapper is None:
         return Network("state dict", _tensors(payload), {}) if payload else None

@@ -123,7 +123,9 @@ class StoredTensor:
             flat[self.offset :], self.shape, [step * flat.itemsize for step in self.stride], writeable=False
         )
         if self.dtype == "bfloat16":  # the upper half of a float32
-            return np.ascontiguousarray(view.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            bits = view.astype(np.uint32, order="C")
+            bits <<= np.uint32(16)
+            return bits.view(np.float32)
         with np.errstate(over="ignore"):
             return np.array(view, dtype=np.float32, order="C")
 

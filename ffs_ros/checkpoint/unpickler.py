@@ -95,7 +95,7 @@ class Unpickler:
         elif name not in ("PROTO", "FRAME"):
             method = getattr(self, f"_do_{name.lower()}", None)
             if method is None:  # EXT1, EXT2, EXT4, PERSID, NEXT_BUFFER, READONLY_BUFFER
-                raise HarmfulPickle(
+                raise CheckpointError(
                     f"its pickle uses the instruction {name}, which no checkpoint needs; nothing was run; "
                     f"do not open this file with other tools"
                 )

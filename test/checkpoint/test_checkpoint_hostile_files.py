@@ -39,10 +39,10 @@ from ffs_ros.errors import CheckpointError
 LIGHTNING = {"pytorch-lightning_version": text("2.5.0"), "state_dict": dict_of(live_tensors())}
 
 
-def _patched(path: Path, old: bytes, new_bytes: bytes, count: int = -1) -> Path:
+def _patched(path: Path, old: bytes, new_bytes: bytes, count: int = -1, after: int = 0) -> Path:
     data = path.read_bytes()
-    assert old in data
-    path.write_bytes(data.replace(old, new_bytes, count))
+    assert old in data[after:]
+    path.write_bytes(data[:after] + data[after:].replace(old, new_bytes, count))
     return path
 
 
@@ -102,8 +102,10 @@ ARCHIVES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "two names for a member": (
         lambda p: _patched(_honest(p), b"archive/data/0", b"archive/data/9", 1), r"in one place and otherwise in"
     ),
-    "member outside the file": (
-        lambda p: _patched(_honest(p), b"PK\x03\x04", b"PK\x03\x05", -1), r"is no checkpoint: neither"
+    "no first header": (lambda p: _patched(_honest(p), b"PK\x03\x04", b"PK\x03\n"), r"is no checkpoint: neither"),
+    "no header of a member": (
+        lambda p: _patched(_honest(p), b"PK\x03\x04", b"PK\x03\n", after=9),
+        r"lists a member 'archive/byteorder' where there is none",
     ),
     "encrypted member": (
         lambda p: _patched(_honest(p), b"\x14\x03\x14\0\0\0", b"\x14\x03\x14\0\x01\0"), r"' is encrypted"

@@ -119,6 +119,9 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "offset beyond the storage": (
         tensor(storage("0", 1), (1,), (1,), offset=7), r"shape \[1\] reaches element 7 of a storage of 1"
     ),
+    "offset just beyond the storage": (
+        tensor(storage("0", 1), (1,), (0,), offset=1), r"shape \[1\] reaches element 1 of a storage of 1"
+    ),
     "stride beyond the storage": (
         tensor(storage("0", 1), (2, 3), (2**40, 2**41)), r"reaches element 5497558138880 of a storage of 1"
     ),

@@ -180,10 +180,16 @@ def test_a_training_without_normalisation(tmp_path: Path, assert_refused: Refusa
     assert_refused(path, r"says gwc_feature_normalize = False")
 
 
-@pytest.mark.parametrize("sealed", [text("gAAAA"), call(glob("_io", "BytesIO"), text("x")), dict_of({})])
-def test_encrypted_tao_checkpoint(sealed: bytes, tmp_path: Path, assert_refused: Refusal) -> None:
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"state_dict_encrypted": TRUE, "state_dict": call(glob("_codecs", "encode"), text("gAAAA"), text("latin1"))},
+        {"state_dict_encrypted": TRUE, "state_dict": dict_of({})},
+        {"epoch": number(1), "global_step": number(1), "state_dict": call(glob("_io", "BytesIO"), text("x"))},
+    ],
+)
+def test_encrypted_tao_checkpoint(entries: dict[str, bytes], tmp_path: Path, assert_refused: Refusal) -> None:
     """A checkpoint that TAO encrypted is called that, and the way out is told."""
-    entries = {"pytorch-lightning_version": text("2"), "state_dict_encrypted": TRUE, "state_dict": sealed}
     assert_refused(write(tmp_path / "m.pth", dict_of(entries)), r"is an encrypted TAO checkpoint.*encryption_key")
 
 

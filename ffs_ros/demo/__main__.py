@@ -35,7 +35,7 @@ ENOUGH_FRAMES = 20
 FEWEST_FRAMES = 3
 LONG_ENOUGH_S = 20.0
 """A slow engine may stop after this time, with at least the fewest frames."""
-TIMEOUT_S = 180.0
+TIMEOUT_S = 120.0
 
 
 def main() -> None:

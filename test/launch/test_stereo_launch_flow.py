@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-for _package in ("launch_testing_ros", "rclpy"):
+for _package in ("launch_testing", "launch_ros", "rclpy"):
     pytest.importorskip(_package, reason=f"{_package} is not installed; test/launch/README.md says how")
 
 import launch_testing.actions  # noqa: E402

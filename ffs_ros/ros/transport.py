@@ -72,7 +72,7 @@ def profile_warning(env: Mapping[str, str] | None = None, middleware: str | None
     found = f"{variable} names no file ('{profile}')" if profile else f"{variable} is not set"
     if large_data:
         found += f" ({BUILTIN_TRANSPORTS_VARIABLE} is ignored while discovery is limited to this machine)"
-    return f"Fast DDS loses or delays images between processes with its default transports, and {found}; {_remedy(env)}"
+    return f"Fast DDS loses or delays images between processes with its default transports, and {found}; {_remedy(env, 'the camera driver and this node')}"
 
 
 def lost_images_remedy(env: Mapping[str, str] | None = None, middleware: str | None = None) -> str | None:
@@ -86,20 +86,17 @@ def lost_images_remedy(env: Mapping[str, str] | None = None, middleware: str | N
         return None
     return profile_warning(env, middleware) or (
         "this process has a Fast DDS transport profile, but the memory that images travel through is the sender's: "
-        f"{_remedy(env)}"
+        f"{_remedy(env, 'the camera driver')}"
     )
 
 
-def _remedy(env: Mapping[str, str]) -> str:
+def _remedy(env: Mapping[str, str], who: str) -> str:
     if _stays_local(env):
         return (
             "on Humble the shipped profile would undo ROS_LOCALHOST_ONLY=1, so it is not used: "
             'see "Humble and ROS_LOCALHOST_ONLY" in docs/transport.md'
         )
-    return (
-        "before starting the camera driver, and this node unless its launch file does it, type: "
-        f"export {_variable(env)}={profile_path()}"
-    )
+    return f"before starting {who}, type: export {_variable(env)}={profile_path()}"
 
 
 def _variable(env: Mapping[str, str]) -> str:

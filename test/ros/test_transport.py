@@ -100,7 +100,7 @@ def test_without_a_profile_the_warning_can_be_typed():
     warning = profile_warning({}, FAST_DDS)
     assert "FASTDDS_DEFAULT_PROFILES_FILE is not set" in warning
     assert f"export FASTDDS_DEFAULT_PROFILES_FILE={profile_path()}" in warning
-    assert "camera driver" in warning
+    assert "before starting the camera driver and this node" in warning
 
 
 def test_the_warning_knows_which_variable_is_read():
@@ -136,7 +136,7 @@ def test_lost_images_point_at_the_sender_when_this_process_is_fine():
     """With a profile here, images that get lost were sent by a process without one."""
     remedy = lost_images_remedy({"FASTDDS_DEFAULT_PROFILES_FILE": str(profile_path())}, FAST_DDS)
     assert "the memory that images travel through is the sender's" in remedy
-    assert "before starting the camera driver" in remedy
+    assert "before starting the camera driver, type" in remedy
     assert lost_images_remedy({}, FAST_DDS) == profile_warning({}, FAST_DDS)
 
 

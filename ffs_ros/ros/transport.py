@@ -72,7 +72,10 @@ def profile_warning(env: Mapping[str, str] | None = None, middleware: str | None
     found = f"{variable} names no file ('{profile}')" if profile else f"{variable} is not set"
     if large_data:
         found += f" ({BUILTIN_TRANSPORTS_VARIABLE} is ignored while discovery is limited to this machine)"
-    return f"Fast DDS loses or delays images between processes with its default transports, and {found}; {_remedy(env, 'the camera driver and this node')}"
+    return (
+        f"Fast DDS loses or delays images between processes with its default transports, and {found}; "
+        f"{_remedy(env, 'the camera driver and this node')}"
+    )
 
 
 def lost_images_remedy(env: Mapping[str, str] | None = None, middleware: str | None = None) -> str | None:

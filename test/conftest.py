@@ -21,7 +21,7 @@ def checkout() -> Path:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of conformance outputs and real stereo pairs; a test that needs it is skipped where it is absent."""
-    folder = Path(os.environ.get("FFS_SHARED", CHECKOUT.parent / "shared"))
+    folder = Path(os.environ.get("FFS_SHARED", CHECKOUT.parent / "shared")).resolve()
     if not (folder / "conformance").is_dir() or not (folder / "data" / "stereo").is_dir():
         pytest.skip(
             f"no reference data in {folder} (expected its conformance/ and data/stereo/): set FFS_SHARED to its folder"

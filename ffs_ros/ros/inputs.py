@@ -14,9 +14,10 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
+from ffs_ros.errors import FfsError
 from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.pairing import Pairing
-from ffs_ros.ros.qos import input_qos, overridable
+from ffs_ros.ros.qos import checked_overrides, input_qos, overridable
 from ffs_ros.ros.throttle import ThrottledLog
 
 LEFT_IMAGE, RIGHT_IMAGE = "left/image_rect", "right/image_rect"
@@ -34,25 +35,29 @@ class Inputs:
         log: ThrottledLog,
         lost_images_remedy: Callable[[], str | None],
     ) -> None:
+        """Raises FfsError where the user's QoS overrides cannot be."""
         self._node = node
         self._log = log
         self._lost_images_remedy = lost_images_remedy
         self.lost = 0
-        """Images that the middleware knows it has lost on the way here."""
+        """Messages that the middleware knows it has lost on the way here."""
         # The executor serves what is ready in this order, so a first pair finds the CameraInfo that came with it.
-        self._subscriptions = [
-            self._subscribe(CameraInfo, LEFT_INFO, calibration.set_left),
-            self._subscribe(CameraInfo, RIGHT_INFO, calibration.set_right),
-            self._subscribe(Image, LEFT_IMAGE, pairing.add_left),
-            self._subscribe(Image, RIGHT_IMAGE, pairing.add_right),
-        ]
+        self._subscriptions: list[Any] = []
+        try:
+            self._subscribe(CameraInfo, LEFT_INFO, calibration.set_left)
+            self._subscribe(CameraInfo, RIGHT_INFO, calibration.set_right)
+            self._subscribe(Image, LEFT_IMAGE, pairing.add_left)
+            self._subscribe(Image, RIGHT_IMAGE, pairing.add_right)
+        except FfsError:
+            self.destroy()
+            raise
 
     def destroy(self) -> None:
         """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> Any:
+    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
         name = self._node.resolve_topic_name(topic)
 
         def incompatible(event: Any) -> None:
@@ -66,7 +71,7 @@ class Inputs:
             self.lost += event.total_count_change
             remedy = self._lost_images_remedy()
             self._log.warn(
-                f"{event.total_count} messages of {name} were lost on the way here" + (f". {remedy}" if remedy else "")
+                f"{self.lost} of the cameras' messages were lost on the way here" + (f"; {remedy}" if remedy else "")
             )
 
         def create(**events: Any) -> Any:
@@ -75,7 +80,8 @@ class Inputs:
                 event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible, **events),
             )  # fmt: skip
 
-        try:
-            return create(message_lost=lost)
-        except UnsupportedEventTypeError:  # not every middleware can tell
-            return create()
+        with checked_overrides(name):
+            try:
+                self._subscriptions.append(create(message_lost=lost))
+            except UnsupportedEventTypeError:  # not every middleware can tell
+                self._subscriptions.append(create())

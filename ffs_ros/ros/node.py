@@ -7,6 +7,7 @@ threads.
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 import traceback
@@ -40,6 +41,8 @@ from ffs_ros.ros.transport import lost_images_remedy
 from ffs_ros.wire import rgb_from_image
 
 REPORT_PERIOD_S = 5.0
+_LONGEST_SENTENCE = 1000
+"""Sentences quote what came in, and a damaged message may hold an encoding of a megabyte."""
 
 Result = TypeVar("Result")
 
@@ -47,7 +50,7 @@ Result = TypeVar("Result")
 class StereoNode(LifecycleNode):
     """Configured it has its engine and its topics out, active it also subscribes and publishes.
 
-    ``frames`` says what became of the pairs, ``failure`` why the last ``configure`` did not succeed.
+    ``frames`` says what became of the pairs, ``failure`` is why the last failed transition failed.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -67,44 +70,32 @@ class StereoNode(LifecycleNode):
         except FfsError:
             self.destroy_node()
             raise
+        misspelled = params.misspelled(self)
+        if misspelled:
+            self._log.warn(misspelled)
 
     # The life of the node
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open and warm up the engine and advertise the outputs; FAILURE, with the reason in the log, otherwise."""
-        self.failure = None
         try:
             self._config = params.config_of(self)
             self._worker = LatestSlot(lambda work: work(), self._say_what_failed, name="stereo_worker")
             self._on_worker(self._open_engine)
             self._outputs = Outputs(self)
         except Exception as error:
-            self.failure = error
-            self.get_logger().error(str(error) if isinstance(error, FfsError) else traceback.format_exc())
             self.close()
-            return TransitionCallbackReturn.FAILURE
+            return self._failed(error)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the cameras and publish from now on."""
-        config = self._config
-        self.pairing = Pairing(
-            self._deposit,
-            approximate=config.approximate_sync,
-            tolerance_s=config.approximate_sync_tolerance_seconds,
-            queue_size=config.queue_size,
-        )
-        self._calibration = Calibration(*map(self.resolve_topic_name, (LEFT_INFO, RIGHT_INFO)))
-        result = super().on_activate(state)
-        self.inputs = Inputs(self, self.pairing, self._calibration, self._log, lost_images_remedy)
-        image_topics = self.resolve_topic_name(LEFT_IMAGE), self.resolve_topic_name(RIGHT_IMAGE)
-        self._report = PairingReport(self.pairing, image_topics, self.count_publishers, lost_images_remedy)
-        # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
-        self._report_timer = self.create_timer(
-            REPORT_PERIOD_S, self._say_what_does_not_pair, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
-        self.get_logger().info(f"{' and '.join(image_topics)}: {self.pairing.describe()}")
-        return result
+        """Subscribe to the cameras and publish from now on; FAILURE, with the reason in the log, otherwise."""
+        try:
+            self._start_input()
+        except Exception as error:
+            self._stop_input()
+            return self._failed(error)
+        return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, and publish what is being worked on."""
@@ -137,6 +128,24 @@ class StereoNode(LifecycleNode):
             self._outputs.destroy(self)
             self._outputs = None
 
+    def _start_input(self) -> None:
+        config = self._config
+        self.pairing = Pairing(
+            self._deposit,
+            approximate=config.approximate_sync,
+            tolerance_s=config.approximate_sync_tolerance_seconds,
+            queue_size=config.queue_size,
+        )
+        self._calibration = Calibration(self.resolve_topic_name(LEFT_INFO), self.resolve_topic_name(RIGHT_INFO))
+        self.inputs = Inputs(self, self.pairing, self._calibration, self._log, lost_images_remedy)
+        image_topics = self.resolve_topic_name(LEFT_IMAGE), self.resolve_topic_name(RIGHT_IMAGE)
+        self._report = PairingReport(self.pairing, image_topics, self.count_publishers, lost_images_remedy)
+        # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
+        self._report_timer = self.create_timer(
+            REPORT_PERIOD_S, self._say_what_does_not_pair, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self.get_logger().info(f"{' and '.join(image_topics)}: {self.pairing.describe()}")
+
     def _stop_input(self) -> None:
         if self._report_timer is not None:
             self.destroy_timer(self._report_timer)
@@ -145,6 +154,13 @@ class StereoNode(LifecycleNode):
             self.inputs.destroy()
             self.inputs = None
             self._on_worker(lambda: None)  # takes the place of a waiting pair and waits for the one in work
+
+    def _failed(self, error: Exception) -> TransitionCallbackReturn:
+        """Say why a transition did not succeed: a sentence, or the traceback of a bug."""
+        self.failure = error
+        text = str(error) if isinstance(error, FfsError) else "".join(traceback.format_exception(error))
+        self.get_logger().error(text)
+        return TransitionCallbackReturn.FAILURE
 
     # On the executor's thread
 
@@ -202,11 +218,11 @@ class StereoNode(LifecycleNode):
             self.frames.unwanted += 1
             return
         try:
-            camera, left_info = self._calibration.camera_of(left, right)
             if wanted.matching:
-                assert self._engine is not None
                 bit_depth = self.get_parameter("bit_depth").value
                 left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
+            camera, left_info = self._calibration.camera_of(left, right)
+            if wanted.matching:
                 self._matcher.mask_out_of_view = self.get_parameter("mask_out_of_view").value
                 disparity_HW = self._matcher.match(left_HW3, right_HW3)
             if wanted.disparity:
@@ -226,11 +242,13 @@ class StereoNode(LifecycleNode):
 
     def _say_what_failed(self, error: Exception) -> None:
         """One sentence for what the user can put right, the traceback for a bug; the next pair may be fine."""
+        if not self.context.ok():
+            return  # ROS was shut down under the worker
         if not isinstance(error, FfsError):
-            error_lines = traceback.format_exception(type(error), error, error.__traceback__)
-            self._log.warn("a pair was dropped by a bug; please report it:\n" + "".join(error_lines))
+            lines = traceback.format_exception(error)
+            self._log.warn("a pair was dropped by a bug; please report it:\n" + "".join(lines))
         else:
-            self._log.warn(f"a pair was dropped: {error}")
+            self._log.warn(f"a pair was dropped: {error}"[:_LONGEST_SENTENCE])
 
 
 def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:
@@ -242,6 +260,15 @@ def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the node until it is interrupted (exit code 0); 2 when its set-up is wrong, with one sentence saying how."""
+    spinning = False
+
+    def interrupt(signal_number: int, frame: Any) -> None:
+        # rclpy's own handler ends the spinning. An exception as well could strike while rclpy makes a message in C++,
+        # which turns it into a RuntimeError.
+        if not spinning:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)  # before rclpy, which calls it from its handler
     rclpy.init(args=None if args is None else list(args))
     node: StereoNode | None = None
     try:
@@ -250,6 +277,7 @@ def main(args: Sequence[str] | None = None) -> None:
             _autostart(node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        spinning = True
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -261,7 +289,8 @@ def main(args: Sequence[str] | None = None) -> None:
         if node is not None:
             node.close()
             node.destroy_node()
-        rclpy.try_shutdown()
+        if rclpy.ok():
+            rclpy.shutdown()
 
 
 def _autostart(node: StereoNode) -> None:
@@ -269,3 +298,7 @@ def _autostart(node: StereoNode) -> None:
     for transition in (node.trigger_configure, node.trigger_activate):
         if transition() != TransitionCallbackReturn.SUCCESS:
             raise node.failure or RuntimeError(f"{transition.__name__} did not succeed")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,9 +9,10 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image
 from stereo_msgs.msg import DisparityImage
 
+from ffs_ros.errors import FfsError
 from ffs_ros.geometry import StereoCamera, depth_from_disparity
 from ffs_ros.ros.messages import camera_info_of_depth, fill_disparity, fill_image
-from ffs_ros.ros.qos import output_qos, overridable
+from ffs_ros.ros.qos import checked_overrides, output_qos, overridable
 from ffs_ros.wire import depth_fields, disparity_fields
 
 
@@ -28,19 +29,32 @@ class Wanted(NamedTuple):
         return self.disparity or self.depth
 
 
+_TOPICS = ((DisparityImage, "disparity"), (Image, "depth/image_rect"), (CameraInfo, "depth/camera_info"))
+
+
 class Outputs:
     """``disparity``, ``depth/image_rect`` and ``depth/camera_info``, all under the left image's header."""
 
     def __init__(self, node: LifecycleNode) -> None:
-        self._disparity = _publisher(node, DisparityImage, "disparity")
-        self._depth = _publisher(node, Image, "depth/image_rect")
-        self._camera_info = _publisher(node, CameraInfo, "depth/camera_info")
+        """Raises FfsError where the user's QoS overrides cannot be."""
+        self._publishers: list[Any] = []
+        try:
+            for kind, topic in _TOPICS:
+                with checked_overrides(node.resolve_topic_name(topic)):
+                    publisher = node.create_lifecycle_publisher(
+                        kind, topic, output_qos(), qos_overriding_options=overridable()
+                    )
+                self._publishers.append(publisher)
+        except FfsError:
+            self.destroy(node)
+            raise
+        self._disparity, self._depth, self._camera_info = self._publishers
         self._disparity_message = DisparityImage()
         self._depth_message = Image()
 
     def wanted(self) -> Wanted:
         """Who subscribes now."""
-        return Wanted(*(p.get_subscription_count() > 0 for p in (self._disparity, self._depth, self._camera_info)))
+        return Wanted(*(publisher.get_subscription_count() > 0 for publisher in self._publishers))
 
     def publish_camera_info(self, header: Any, left_info: CameraInfo) -> None:
         """Publish the depth image's camera."""
@@ -60,9 +74,5 @@ class Outputs:
 
     def destroy(self, node: LifecycleNode) -> None:
         """Take the topics off the graph."""
-        for publisher in (self._disparity, self._depth, self._camera_info):
+        for publisher in self._publishers:
             node.destroy_lifecycle_publisher(publisher)
-
-
-def _publisher(node: LifecycleNode, kind: type, topic: str) -> Any:
-    return node.create_lifecycle_publisher(kind, topic, output_qos(), qos_overriding_options=overridable())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ffs_ros.ros.pairing import Pairing, Side
+from ffs_ros.ros.pairing import Pairing
+
+_PERIODS_APART = 5
+"""Images that arrive together are not this many apart, even when some are lost."""
 
 
 class PairingReport:
@@ -40,10 +42,7 @@ class PairingReport:
         if not unmatched and paired:
             return None
         arrived = f"{left} left and {right} right images in {elapsed_s:.1f} s"
-        if not paired:
-            return f"of {arrived} none paired: {self._offsets()}"
-        why = self._offsets() if self._stamps_disagree() else f"the others' partners never came{self._remedy()}"
-        return f"of {arrived} only {paired} pairs came about: {why}"
+        return f"of {arrived} {f'only {paired}' if paired else 'none'} paired: {self._reason(paired)}"
 
     def _silence(self, arrived: tuple[int, int], elapsed_s: float) -> str:
         """At least one side delivers nothing."""
@@ -53,7 +52,7 @@ class PairingReport:
         if any(arrived):
             what += f", while the other side delivers {max(arrived) / elapsed_s:.1f} Hz"
         if not unoffered:
-            return f"{what}, although somebody publishes there; check the camera driver{self._remedy()}"
+            return f"{what}, although somebody publishes there; check that the driver sends{self._remedy()}"
         return (
             f"{what}: nobody publishes {' and '.join(unoffered)}; start the camera driver, or remap to its topics "
             "(--ros-args -r left/image_rect:=/camera/left/image_rect)"
@@ -61,38 +60,36 @@ class PairingReport:
 
     def _remedy(self) -> str:
         remedy = self._lost_images_remedy()
-        return f". {remedy}" if remedy else ""
+        return f"; {remedy}" if remedy else ""
 
-    def _stamps_disagree(self) -> bool:
-        """Whether recent stamps, rather than missing images, keep the sides apart."""
-        nearest_ns = _nearest_ns(self._pairing.left, self._pairing.right)
-        return bool(nearest_ns) and statistics.median(nearest_ns) > (
-            self._pairing.tolerance_s * 1e9 if self._pairing.approximate else 0
-        )
-
-    def _offsets(self) -> str:
-        """How far apart the stamps are, and what would pair them."""
-        left, right = self._pairing.left, self._pairing.right
-        nearest_ns = _nearest_ns(left, right)
-        if not nearest_ns:
+    def _reason(self, paired: int) -> str:
+        """Clocks that disagree, stamps that are a little apart, or images that are missing."""
+        left, right = self._pairing.left.recent_stamps_ns, self._pairing.right.recent_stamps_ns
+        if not left or not right:
             return "time jumped back"
-        low_ms, high_ms = min(nearest_ns) / 1e6, max(nearest_ns) / 1e6
-        newest = f"newest stamps {_seconds(left)} and {_seconds(right)}"
-        period_ns = _period_ns(left)
-        if period_ns and min(nearest_ns) > period_ns:
+        newest = f"newest stamps {left[-1] / 1e9:.6f} and {right[-1] / 1e9:.6f} s"
+        period_ns = _period_ns(left, right)
+        apart_ns = abs(left[-1] - right[-1])
+        if not paired and apart_ns > _PERIODS_APART * period_ns:
             return (
-                f"their stamps are {low_ms / 1e3:.3f} s apart or more ({newest}), so the two cameras' clocks disagree; "
-                "synchronise the clocks (PTP, chrony) or let one driver stamp both"
+                f"their stamps are {apart_ns / 1e9:.3f} s apart ({newest}), so the two cameras' clocks disagree; "
+                "synchronise them (PTP, chrony) or let one driver stamp both"
             )
+        approximate, tolerance_s = self._pairing.approximate, self._pairing.tolerance_s
+        beyond_ns = [n for n in _nearest_ns(left, right) if n >= (tolerance_s * 1e9 if approximate else 1)]
+        shifted_ns = [n for n in beyond_ns if n <= period_ns / 2]
+        if 2 * len(shifted_ns) <= len(beyond_ns) or (paired and not approximate):
+            return f"the partners of the others never came{self._remedy()}"
         rule = (
-            f"approximate_sync_tolerance_seconds is {self._pairing.tolerance_s:g}"
-            if self._pairing.approximate
+            f"approximate_sync_tolerance_seconds is {tolerance_s:g}"
+            if approximate
             else "only equal stamps pair (approximate_sync is off)"
         )
+        low_ms, high_ms = min(shifted_ns) / 1e6, max(shifted_ns) / 1e6
         return (
             f"their stamps are {low_ms:.3f} to {high_ms:.3f} ms apart ({newest}) and {rule}; trigger both cameras "
             "together, or set approximate_sync: true and approximate_sync_tolerance_seconds: "
-            f"{_rounded_up(1.1 * high_ms / 1e3 + 1e-6):g}, which is right only while nothing moves in between"
+            f"{_rounded_up(1.1e-3 * high_ms + 1e-6):g}, which is right only while nothing moves in between"
         )
 
 
@@ -108,20 +105,18 @@ class _Seen(NamedTuple):
         return cls(left.received, right.received, left.unmatched + right.unmatched, pairing.paired)
 
 
-def _nearest_ns(left: Side, right: Side) -> list[int]:
-    """For each recent left stamp, how far the nearest right one is."""
-    if not right.recent_stamps_ns:
-        return []
-    return [min(abs(stamp - other) for other in right.recent_stamps_ns) for stamp in left.recent_stamps_ns]
+def _nearest_ns(left: Sequence[int], right: Sequence[int]) -> list[int]:
+    """For each stamp of the side with the larger gaps, how far the other side's nearest is."""
+    sparse, dense = sorted((left, right), key=lambda stamps: (max(stamps) - min(stamps)) / len(stamps), reverse=True)
+    # The newest of one side may only be waiting for its partner.
+    settled = [stamp for stamp in sparse if min(dense) <= stamp <= max(dense)] or sparse
+    return [min(abs(stamp - partner) for partner in dense) for stamp in settled]
 
 
-def _period_ns(side: Side) -> float:
-    stamps = sorted(side.recent_stamps_ns)
-    return statistics.median(b - a for a, b in itertools.pairwise(stamps)) if len(stamps) > 1 else 0.0
-
-
-def _seconds(side: Side) -> str:
-    return "none" if side.newest_stamp_ns is None else f"{side.newest_stamp_ns / 1e9:.6f}"
+def _period_ns(left: Sequence[int], right: Sequence[int]) -> float:
+    """The time between two images of a camera, which lost images do not stretch; a second where there is only one."""
+    gaps_ns = sorted(b - a for stamps in (left, right) for a, b in itertools.pairwise(sorted(stamps)) if b > a)
+    return gaps_ns[len(gaps_ns) // 10] if gaps_ns else 1e9
 
 
 def _rounded_up(value: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -56,14 +55,17 @@ def expected(kind: type, facts: ParameterFacts) -> str:
     return f"{_KIND_NAMES[kind]} from {facts.minimum:g} to {facts.maximum:g} {facts.unit}".rstrip()
 
 
-def unknown_names(given: Iterable[str], declared: Iterable[str]) -> list[str]:
-    """What was set but does not exist, each with the nearest name that does: ROS itself would not say a word."""
-    declared = list(declared)
-    sentences = []
-    for name in sorted(set(given) - set(declared)):
-        nearest = difflib.get_close_matches(name, declared, n=1)
-        sentences.append(f"'{name}'" + (f" (did you mean '{nearest[0]}'?)" if nearest else ""))
-    return sentences
+def misspelled(node: Node) -> str | None:
+    """A sentence about overrides that look like one of the parameters but are none; ROS ignores them without a word.
+
+    Others may be meant for other nodes that read the same file.
+    """
+    declared = list(parameter_facts())
+    overrides = getattr(node, "_parameter_overrides", {})  # rclpy offers no public way
+    unknown = sorted(name for name in overrides if not node.has_parameter(name))
+    nearest = [(name, difflib.get_close_matches(name, declared, n=1)) for name in unknown]
+    names = [f"'{name}' (did you mean '{near[0]}'?)" for name, near in nearest if near]
+    return f"no such parameter: {', '.join(names)}; it is ignored" if names else None
 
 
 def _descriptor(name: str, kind: type, facts: ParameterFacts) -> ParameterDescriptor:

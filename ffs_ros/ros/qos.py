@@ -7,8 +7,14 @@ reach them. Every policy below is a parameter, e.g. ``qos_overrides./left/image_
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rclpy.exceptions import ParameterException
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from ffs_ros.errors import FfsError
 
 _INPUT_DEPTH = 10
 """Images that may wait while Python takes another one: a third of a second at 30 Hz."""
@@ -33,6 +39,21 @@ def overridable() -> QoSOverridingOptions:
     return QoSOverridingOptions(
         (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
     )
+
+
+@contextmanager
+def checked_overrides(topic: str) -> Iterator[None]:
+    """For making the publisher or subscription of ``topic``, a full name.
+
+    Raises FfsError instead of rclpy's errors, which do not say where the user's override is.
+    """
+    try:
+        yield
+    except (RuntimeError, ParameterException) as error:
+        raise FfsError(
+            f"cannot make {topic}: {error}; qos_overrides.{topic} takes reliability 'reliable' or 'best_effort', "
+            "durability 'volatile' or 'transient_local', history 'keep_last' or 'keep_all', depth at least 1"
+        ) from error
 
 
 def _keep_last(depth: int, reliability: ReliabilityPolicy) -> QoSProfile:

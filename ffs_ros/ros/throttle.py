@@ -11,7 +11,7 @@ from typing import Any
 PERIOD_S = 10.0
 
 _MOST_KINDS = 100
-_WORD_WITH_DIGITS = re.compile(r"[^\s'\"(),;]*\d[^\s'\"(),;]*")
+_NUMBER = re.compile(r"[-+]?\d[\w.+-]*")
 
 
 class ThrottledLog:
@@ -31,7 +31,7 @@ class ThrottledLog:
 
     def warn(self, sentence: str) -> None:
         """Log ``sentence`` unless its like was logged less than a period ago."""
-        kind = _WORD_WITH_DIGITS.sub("#", sentence)
+        kind = _NUMBER.sub("#", sentence)
         with self._lock:
             now = self._clock()
             if now - self._said_at.get(kind, -self._period_s) < self._period_s:

@@ -1,0 +1,51 @@
+"""Tests over a ROS graph of this machine's and this run's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ffs_ros.ros.transport import environment
+
+# Before anything initializes ROS. A domain of its own keeps runs on one machine apart; up to 101 its ports are free.
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+if os.environ.get("ROS_DISTRO") == "humble":
+    os.environ["ROS_LOCALHOST_ONLY"] = "1"
+else:
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ.update(environment(os.environ))
+
+
+@pytest.fixture
+def graph() -> Iterator[Any]:
+    """A camera and a consumer of all outputs."""
+    pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+    from stereo_graph import Graph
+
+    graph = Graph()
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def start_node(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts ``stereo_node`` with parameters; it ends with the test, which fails when it did not end well."""
+    pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+    from stereo_graph import NodeProcess
+
+    nodes: list[NodeProcess] = []
+
+    def start(*arguments: str, **parameters: Any) -> NodeProcess:
+        nodes.append(NodeProcess(tmp_path / f"stereo_node{len(nodes)}.log", parameters, *arguments))
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        alive = node.alive
+        exit_code = node.stop()
+        print(node.said())
+        assert not alive or exit_code == 0, f"stereo_node ended with {exit_code}"

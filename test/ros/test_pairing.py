@@ -1,0 +1,270 @@
+"""Images pair, and those that do not are counted and explained."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ffs_ros.ros import pairing as module
+from ffs_ros.ros import sync
+from ffs_ros.ros.pairing import Pairing
+from ffs_ros.ros.pairing_report import PairingReport
+
+MS = 1_000_000
+PERIOD_MS = 33
+TOPICS = ("/left/image_rect", "/right/image_rect")
+
+
+@pytest.fixture(
+    params=["stand-in", *(["message_filters"] if importlib.util.find_spec("message_filters") else [])], autouse=True
+)
+def filters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test runs on the stand-in, and on message_filters where it is installed."""
+    if request.param == "stand-in":
+        monkeypatch.setattr(module, "_filters", lambda: sync)
+    return request.param
+
+
+def image(stamp_ms: float) -> Any:
+    """What has a stamp, of ROS's own type where it exists, as message_filters asks for."""
+    sec, nanosec = divmod(round(stamp_ms * MS), 1_000_000_000)
+    if importlib.util.find_spec("builtin_interfaces") is None:
+        return SimpleNamespace(header=SimpleNamespace(stamp=SimpleNamespace(sec=sec, nanosec=nanosec)))
+    from builtin_interfaces.msg import Time
+
+    return SimpleNamespace(header=SimpleNamespace(stamp=Time(sec=sec, nanosec=nanosec)))
+
+
+class Cameras:
+    """A pairing, what came out of it, and its report."""
+
+    def __init__(self, tolerance_s: float | None = None, queue_size: int = 10) -> None:
+        self.pairs: list[tuple[float, float]] = []
+        self.arrivals_ns: list[int] = []
+        self.pairing = Pairing(
+            self._on_pair, approximate=tolerance_s is not None, tolerance_s=tolerance_s or 0.01, queue_size=queue_size
+        )
+        self.publishers = dict.fromkeys(TOPICS, 1)
+        self.remedy: str | None = None
+        self.report = PairingReport(self.pairing, TOPICS, self.publishers.__getitem__, lambda: self.remedy)
+
+    def _on_pair(self, left: Any, right: Any, arrival_ns: int) -> None:
+        self.pairs.append((sync.stamp_ns(left) / MS, sync.stamp_ns(right) / MS))
+        self.arrivals_ns.append(arrival_ns)
+
+    def left(self, *stamps_ms: float) -> None:
+        for stamp_ms in stamps_ms:
+            self.pairing.add_left(image(stamp_ms))
+
+    def right(self, *stamps_ms: float) -> None:
+        for stamp_ms in stamps_ms:
+            self.pairing.add_right(image(stamp_ms))
+
+    def check_books(self) -> None:
+        """Every image is paired, unmatched or waiting."""
+        for side in (self.pairing.left, self.pairing.right):
+            assert side.received == self.pairing.paired + side.unmatched + len(side.waiting_ns)
+            assert len(side.waiting_ns) <= self.pairing.queue_size
+
+
+def test_every_image_is_accounted_for() -> None:
+    """Over a thousand frames with jitter, loss, repeats and reordering, received = paired + unmatched + waiting."""
+    chance = random.Random(0)
+    cameras = Cameras(tolerance_s=0.008)
+    arrivals = []
+    for frame in range(1000):
+        for add in (cameras.left, cameras.right):
+            stamp_ms = 1e6 + PERIOD_MS * frame + chance.uniform(-5, 5)
+            copies = chance.choices((0, 1, 2), (5, 94, 1))[0]
+            arrivals += [(PERIOD_MS * frame + chance.uniform(0, 60), stamp_ms, add)] * copies
+    for _, stamp_ms, add in sorted(arrivals, key=lambda arrival: arrival[0]):
+        add(stamp_ms)
+        cameras.check_books()
+    assert cameras.pairing.paired == len(cameras.pairs) > 800
+    assert cameras.pairing.jumps_back == 0
+    assert all(abs(left - right) < 8 for left, right in cameras.pairs)
+
+
+def test_a_pair_comes_with_the_arrival_of_its_second_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever side is second, its time is the pair's."""
+    ticks = iter(range(100))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic_ns=lambda: next(ticks)))
+    cameras = Cameras()
+    cameras.left(0)
+    cameras.right(0, 33)
+    cameras.left(33)
+    assert cameras.arrivals_ns == [1, 3]
+
+
+@pytest.mark.parametrize("tolerance_s", [None, 0.01])
+def test_time_that_jumps_back_starts_over(tolerance_s: float | None) -> None:
+    """A looping bag pairs again at once, even with queues full of later stamps."""
+    cameras = Cameras(tolerance_s, queue_size=5)
+    cameras.left(*(90000 + PERIOD_MS * i for i in range(8)))
+    cameras.right(50000)
+    for frame in range(4):
+        cameras.left(1000 + PERIOD_MS * frame)
+        cameras.right(1000 + PERIOD_MS * frame)
+    cameras.check_books()
+    assert cameras.pairs == [(1000 + PERIOD_MS * i,) * 2 for i in range(4)]
+    assert cameras.pairing.jumps_back == 1
+
+
+def test_messages_out_of_order_are_no_jump() -> None:
+    """A stamp a frame or two older than the one before pairs as any other."""
+    cameras = Cameras()
+    cameras.left(0, 66, 33)
+    cameras.right(0, 33, 66)
+    assert sorted(cameras.pairs) == [(0, 0), (33, 33), (66, 66)]
+    assert cameras.pairing.jumps_back == 0
+
+
+def test_a_callback_that_raises_stops_nothing(filters: str) -> None:
+    """What ``on_pair`` raises comes out, and the next pair still forms: message_filters' lock is not held meanwhile."""
+    calls = []
+
+    def on_pair(left: Any, right: Any, arrival_ns: int) -> None:
+        calls.append(sync.stamp_ns(left))
+        raise RuntimeError("a bug")
+
+    pairing = Pairing(on_pair, approximate=False, tolerance_s=0.01, queue_size=5)
+    for stamp_ms in (0, 33):
+        pairing.add_left(image(stamp_ms))
+        with pytest.raises(RuntimeError):
+            pairing.add_right(image(stamp_ms))
+    assert calls == [0, 33 * MS]
+
+
+def test_the_choice_is_described(filters: str) -> None:
+    """The log says exact or approximate, and whose matching is used."""
+    exact, approximate = Cameras().pairing.describe(), Cameras(0.02).pairing.describe()
+    assert "equal stamps only" in exact
+    assert "less than 20 ms apart" in approximate
+    assert ("by message_filters" in exact) == (filters == "message_filters")
+
+
+# The reason, in a sentence
+
+
+def test_nothing_is_said_while_everything_pairs() -> None:
+    """No sentence for a healthy stream, nor for images that still wait."""
+    cameras = Cameras()
+    for frame in range(100):
+        cameras.left(PERIOD_MS * frame)
+        cameras.right(PERIOD_MS * frame)
+    cameras.left(100000 / 30)
+    assert cameras.report.look(5.0) is None
+
+
+def test_a_constant_offset_names_the_tolerance_that_pairs() -> None:
+    """Exact pairing of stamps 4 ms apart says so, and its proposal indeed pairs them."""
+    cameras = Cameras()
+    for frame in range(150):
+        cameras.left(PERIOD_MS * frame)
+        cameras.right(PERIOD_MS * frame + 4)
+    sentence = cameras.report.look(5.0)
+    assert sentence is not None
+    assert "of 150 left and 150 right images in 5.0 s none paired" in sentence
+    assert "4.000 to" in sentence
+    assert "only equal stamps pair (approximate_sync is off)" in sentence
+    tolerance_s = float(sentence.split("approximate_sync_tolerance_seconds: ")[1].split(",")[0])
+    assert 0.004 < tolerance_s < 0.5 * PERIOD_MS / 1000
+    again = Cameras(tolerance_s)
+    for frame in range(10):
+        again.left(PERIOD_MS * frame)
+        again.right(PERIOD_MS * frame + 4)
+    assert len(again.pairs) == 10
+
+
+def test_a_tolerance_that_is_too_small_is_named() -> None:
+    """Approximate pairing says its own tolerance beside the offset."""
+    cameras = Cameras(tolerance_s=0.002)
+    for frame in range(30):
+        cameras.left(PERIOD_MS * frame)
+        cameras.right(PERIOD_MS * frame + 4)
+    sentence = cameras.report.look(1.0)
+    assert sentence is not None
+    assert "approximate_sync_tolerance_seconds is 0.002" in sentence
+
+
+def test_clocks_that_disagree_get_no_tolerance() -> None:
+    """Stamps seconds apart are a matter of clocks; a tolerance would pair wrong images."""
+    cameras = Cameras()
+    for frame in range(30):
+        cameras.left(PERIOD_MS * frame)
+        cameras.right(PERIOD_MS * frame + 3_600_000)
+    sentence = cameras.report.look(1.0)
+    assert sentence is not None
+    assert "clocks disagree" in sentence
+    assert "tolerance" not in sentence
+
+
+def test_a_slower_side_is_named() -> None:
+    """When every second partner is missing, the sentence counts and points at the transport, not at the stamps."""
+    cameras = Cameras()
+    cameras.remedy = "use the profile"
+    for frame in range(150):
+        cameras.left(PERIOD_MS * frame)
+        if frame % 2 == 0:
+            cameras.right(PERIOD_MS * frame)
+    sentence = cameras.report.look(5.0)
+    assert sentence is not None
+    assert sentence.startswith("of 150 left and 75 right images in 5.0 s only 75 paired:")
+    assert sentence.endswith("the partners of the others never came; use the profile")
+
+
+@pytest.mark.parametrize("tolerance_s", [None, 0.005])
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.9])
+def test_images_lost_at_random_are_no_matter_of_stamps(kept: float, tolerance_s: float | None) -> None:
+    """However many are lost on both sides, the remedy is not a tolerance that would pair neighbouring frames."""
+    chance = random.Random(1)
+    cameras = Cameras(tolerance_s)
+    for frame in range(300):
+        for add in (cameras.left, cameras.right):
+            if chance.random() < kept:
+                add(1e6 + PERIOD_MS * frame)
+    sentence = cameras.report.look(10.0)
+    assert sentence is not None
+    assert sentence.endswith("the partners of the others never came")
+
+
+def test_cameras_that_run_freely_are_named() -> None:
+    """Two cameras with slightly different rates pair only while they happen to be close; the sentence says how far."""
+    cameras = Cameras(tolerance_s=0.004)
+    for frame in range(600):
+        cameras.left(PERIOD_MS * frame)
+        cameras.right(PERIOD_MS * 1.001 * frame)
+        if frame == 400:
+            cameras.report.look(10.0)
+    sentence = cameras.report.look(5.0)
+    assert sentence is not None
+    assert "approximate_sync_tolerance_seconds is 0.004; trigger both cameras together" in sentence
+
+
+@pytest.mark.parametrize(
+    ("offered", "remedy"), [(0, "nobody publishes /right/image_rect"), (1, "check that the driver sends")]
+)
+def test_a_silent_side_is_named(offered: int, remedy: str) -> None:
+    """The sentence names the topic that delivers nothing, and whether anybody publishes there."""
+    cameras = Cameras()
+    cameras.publishers[TOPICS[1]] = offered
+    cameras.left(*(PERIOD_MS * frame for frame in range(150)))
+    sentence = cameras.report.look(5.0)
+    assert sentence is not None
+    assert sentence.startswith(
+        "no image has come on /right/image_rect for 5.0 s, while the other side delivers 30.0 Hz"
+    )
+    assert remedy in sentence
+
+
+def test_two_silent_sides_are_named() -> None:
+    """Before the cameras start, both topics are named once."""
+    cameras = Cameras()
+    cameras.publishers.update(dict.fromkeys(TOPICS, 0))
+    sentence = cameras.report.look(5.0)
+    assert sentence is not None
+    assert "nobody publishes /left/image_rect and /right/image_rect" in sentence

@@ -153,7 +153,7 @@ class StereoNode(LifecycleNode):
         if self.inputs is not None:
             self.inputs.destroy()
             self.inputs = None
-            self._on_worker(lambda: None)  # takes the place of a waiting pair and waits for the one in work
+            self._on_worker(lambda: None)  # waits for the pair in work
 
     def _failed(self, error: Exception) -> TransitionCallbackReturn:
         """Say why a transition did not succeed: a sentence, or the traceback of a bug."""
@@ -175,7 +175,7 @@ class StereoNode(LifecycleNode):
             self._log.warn(sentence)
 
     def _on_worker(self, work: Callable[[], Result]) -> Result:
-        """Have the worker do ``work`` and wait for its result."""
+        """Have the worker do ``work``, in place of a pair that waits, and wait for its result."""
         future: Future[Result] = Future()
 
         def do() -> None:
@@ -185,7 +185,7 @@ class StereoNode(LifecycleNode):
                 future.set_exception(error)
 
         assert self._worker is not None
-        self._worker.put(do)
+        self.frames.replaced += self._worker.put(do)
         return future.result()
 
     # On the worker's thread

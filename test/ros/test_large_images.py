@@ -10,7 +10,10 @@ import pytest
 
 
 def test_with_the_profile_every_pair_and_every_output_arrives(checkout, tmp_path):
-    """Of 150 pairs at 30 Hz all reach the node, each is published or replaced, and all that is published arrives."""
+    """Of 150 pairs at 30 Hz all reach the node, each is published or replaced, and all that is published arrives.
+
+    Before discovery a pair may also be one that nobody wants yet, or that came before its CameraInfo.
+    """
     for package in ("rclpy", "onnx", "onnxruntime"):
         pytest.importorskip(package)
     figures = tmp_path / "figures.json"
@@ -22,7 +25,7 @@ def test_with_the_profile_every_pair_and_every_output_arrives(checkout, tmp_path
     assert result["sent"] == 150
     assert result["reached"] == 150, run.stdout + run.stderr
     node = result["node"]
-    assert node["paired"] == node["published"] + node["replaced"]
-    assert (node["failed"], node["unwanted"]) == (0, 0)
+    assert node["paired"] == sum(node[end] for end in ("published", "replaced", "failed", "unwanted"))
+    assert result["published"] + node["replaced"] >= 150
     assert result["published"] > 75
     assert result["arrived"] == {"disparity": result["published"], "depth/image_rect": result["published"]}

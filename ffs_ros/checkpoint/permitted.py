@@ -1,5 +1,5 @@
-"""Which Python names a checkpoint may mention. None of them is ever imported: the list only tells an honest file
-from one that is not of this network (section "Classes in the pickle" of its description) or was made to harm.
+"""Which Python names a checkpoint may mention. None of them is ever imported: the lists only tell an honest file of
+this network from one of another origin, and that from one that was made to harm.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
     "ros": Part({"numpy"} | ROS, set(), {"", "engine"}),
     "tools": Part(
-        {"numpy", "cv2"}, {"onnx", "onnxruntime", "torch", "google"}, {"", "engine", "checkpoint", "graph", "network"}
+        {"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network"}
     ),
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros"}),
     "weights": Part(set(), set(), set()),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ffs_ros.engine import open_engine
 from ffs_ros.engine.contract import normalised_tensor
-from ffs_ros.engine.onnxrt import OnnxEngine
 from ffs_ros.errors import ExportError
 
 LARGEST_DIFFERENCE_PX = 2e-3
@@ -33,12 +33,14 @@ def prove(
     A graph of open size is run at two sizes, one of open batch with two pairs. Raises ExportError when any pixel
     differs by more than 2e-3 px or is not finite.
     """
+    from ffs_ros.network import disparity_of
+
     worst_px = 0.0
-    with OnnxEngine(path) as engine:
+    with open_engine(path) as engine:
         for height, width in (size,) if size else DYNAMIC_SIZES:
             left, right = textured_pairs(batch or DYNAMIC_BATCH, height, width)
             (found,) = engine.infer(_feeds(left, right, io)).values()
-            expected = _expected(tensors, left, right, iterations)
+            expected = disparity_of(tensors, left, right, iterations)
             worst_px = max(worst_px, float(np.abs(found - expected).max()))
             if not worst_px <= LARGEST_DIFFERENCE_PX:  # NaN included
                 raise ExportError(
@@ -72,13 +74,3 @@ def _feeds(left: np.ndarray, right: np.ndarray, io: str) -> dict[str, np.ndarray
         name: np.concatenate([normalised_tensor(image) for image in images])
         for name, images in (("left_image", left), ("right_image", right))
     }
-
-
-def _expected(tensors: Mapping[str, np.ndarray], left: np.ndarray, right: np.ndarray, iterations: int) -> np.ndarray:
-    import torch
-
-    from ffs_ros.network import network_from
-
-    network = network_from(tensors, iterations)
-    with torch.inference_mode():
-        return network(*(torch.from_numpy(images).permute(0, 3, 1, 2) for images in (left, right))).numpy()

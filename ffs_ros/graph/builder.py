@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -18,8 +18,8 @@ from onnx.reference import ReferenceEvaluator
 
 OPSET = 17
 
-Length = Union[int, str]
-Operand = Union[str, float, np.ndarray]
+Length = int | str
+Operand = str | float | np.ndarray
 
 _LENGTH_OPERATORS = {"Add": operator.add, "Sub": operator.sub, "Mul": operator.mul, "Div": operator.floordiv}
 
@@ -57,7 +57,7 @@ class Builder:
 
     # Nodes
 
-    def nodes_of(self, op: str, inputs: Sequence[Operand], outputs: int, **attributes: object) -> list[str]:
+    def nodes_of(self, op: str, inputs: Sequence[Operand], outputs: int, **attributes: Any) -> list[str]:
         """The results of one node with several outputs. What depends on constants alone is computed at once."""
         name = "/".join([*self._scope, f"{op}_{len(self.nodes)}"])
         results = [name] if outputs == 1 else [f"{name}:{index}" for index in range(outputs)]
@@ -65,11 +65,12 @@ class Builder:
         node = helper.make_node(op, names, results, name=name, **attributes)
         if op != "ConstantOfShape" and self._constant_names.issuperset(names):
             model = ReferenceEvaluator(node, opsets={"": OPSET})
-            return [self.constant(value) for value in model.run(None, {key: self.arrays[key] for key in names})]
+            feeds = {key: self.arrays[key] for key in names}
+            return [self.constant(np.asarray(value)) for value in model.run(None, feeds)]
         self.nodes.append(node)
         return results
 
-    def node(self, op: str, *inputs: Operand, **attributes: object) -> str:
+    def node(self, op: str, *inputs: Operand, **attributes: Any) -> str:
         """The result of one node. Numbers and arrays among ``inputs`` become constants (numbers: float32)."""
         return self.nodes_of(op, inputs, 1, **attributes)[0]
 
@@ -194,9 +195,9 @@ class Builder:
         """Mean over ``axes``, which stay with length 1."""
         return self.node("ReduceMean", x, axes=list(axes), keepdims=1)
 
-    def mean_of_pairs(self, x: str, axis: int) -> str:
-        """Mean over ``axis``, which goes away."""
-        return self.node("ReduceMean", x, axes=[axis], keepdims=0)
+    def max(self, x: str, *axes: int) -> str:
+        """Maximum over ``axes``, which stay with length 1."""
+        return self.node("ReduceMax", x, axes=list(axes), keepdims=1)
 
     def sum(self, x: str, axis: int, keepdims: bool = True) -> str:
         return self.node("ReduceSum", x, np.array([axis], np.int64), keepdims=int(keepdims))

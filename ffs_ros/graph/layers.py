@@ -64,9 +64,7 @@ def conv_with(
     inputs = [x, b.weight(f"{name}.weight", weight)]
     if bias is not None:
         inputs.append(b.weight(f"{name}.bias", bias))
-    return b.node(
-        "Conv", *inputs, kernel_shape=kernel, strides=[stride] * len(kernel), pads=pads * 2, group=groups
-    )
+    return b.node("Conv", *inputs, kernel_shape=kernel, strides=[stride] * len(kernel), pads=pads * 2, group=groups)
 
 
 def transposed_conv(b: Builder, x: str, name: str, *, norm: str | None = None) -> str:

@@ -18,7 +18,7 @@ from ffs_ros.graph.volume import PLANES
 LEVELS = 2
 TAPS = 9
 CHANNELS = 28
-NEIGHBOURS = np.arange(TAPS + 1, dtype=np.float32) - TAPS // 2
+NEIGHBOURS = np.arange(TAPS + 1, dtype=np.int32) - TAPS // 2
 LEVEL_SCALE = np.array([1.0, 0.5], np.float32).reshape(LEVELS, 1, 1)
 
 
@@ -32,7 +32,7 @@ class Table(NamedTuple):
     stride: str
     """int32 []: from one position to the next."""
     end: str
-    """float32 [2,1,1]: first position behind the last; it reads zero, as -1 does."""
+    """int32 [2,1,1]: first position behind the last; it reads zero, as -1 does."""
 
 
 class Tables(NamedTuple):
@@ -45,46 +45,55 @@ class Tables(NamedTuple):
 def tables(b: Builder, volume: str, pairs: str, size: Size) -> Tables:
     """Tables of the geometry volume [B,28,48,H/4,W/4] and of the all-pairs correlation [B,H/4,W/4,W/4]."""
     rows, columns = b.grid(size, 4)
-    area, half = b.length("Mul", rows, columns), b.length("Div", columns, 2)
-    pixel = b.count(b.length("Mul", size.batch, area))
-    image, row = b.node("Div", pixel, b.scalar(area)), b.node("Div", pixel, b.scalar(columns))
+    pixel = b.count(b.length("Mul", size.batch, b.length("Mul", rows, columns)))
+    row = b.node("Div", pixel, b.scalar(columns))
+    column = b.unsqueeze(b.float32(b.sub(pixel, b.mul(row, b.scalar(columns)))), 1)
+    geometry = geometry_table(b, volume, pixel, [size.batch, rows, columns])
+    return Tables(geometry, correlation_table(b, pairs, pixel, [size.batch, rows, columns]), column)
 
-    # [B,28,75,area]: planes of zeros at 0, 49 and 74; an entry is one plane of one pixel
-    zero = b.zeros([size.batch, CHANNELS, 1, area])
+
+def geometry_table(b: Builder, volume: str, pixel: str, extent: list[Length]) -> Table:
+    """Planes of all pixels: zero, 48, zero, 24 means, zero. An entry holds the 28 channels of a plane at a pixel."""
+    batch, area = extent[0], b.length("Mul", *extent[1:])
+    zero = b.zeros([batch, CHANNELS, 1, area])
     planes = b.reshape(volume, [0, 0, PLANES, area])
-    means = b.mean_of_pairs(b.reshape(volume, [0, 0, PLANES // 2, 2, area]), 3)
+    means = b.node("ReduceMean", b.reshape(volume, [0, 0, PLANES // 2, 2, area]), axes=[3], keepdims=0)
     planes = b.concat([zero, planes, zero, means, zero], axis=2)
     entries = b.reshape(b.transpose(planes, 0, 2, 3, 1), [-1, CHANNELS])
-    start = b.add(pixel, b.mul(image, b.scalar(b.length("Mul", area, 3 * PLANES // 2 + 2))))
-    starts = [b.add(start, b.scalar(b.length("Mul", area, plane))) for plane in (1, PLANES + 2)]
-    geometry = Table(entries, both_levels(b, starts), b.int32(b.scalar(area)), per_level(b, [PLANES, PLANES // 2]))
+    # The planes of image i follow those of image i - 1.
+    image = b.node("Div", pixel, b.scalar(area))
+    first = b.add(pixel, b.mul(image, b.scalar(b.length("Mul", area, 3 * PLANES // 2 + 2))))
+    starts = [b.add(first, b.scalar(b.length("Mul", area, plane))) for plane in (1, PLANES + 2)]
+    return Table(entries, both_levels(b, starts), b.int32(b.scalar(area)), ends(b, [PLANES, PLANES // 2]))
 
-    # [B,H/4,W/4,3 W/8 + 3]: zeros at 0, W/4 + 1 and at the end; an entry is one correlation
-    zero = b.zeros([size.batch, rows, columns, 1])
-    means = b.mean_of_pairs(b.reshape(pairs, [0, 0, 0, half, 2]), 4)
+
+def correlation_table(b: Builder, pairs: str, pixel: str, extent: list[Length]) -> Table:
+    """Per pixel: zero, W/4 correlations, zero, W/8 means, zero."""
+    columns, half = extent[2], b.length("Div", extent[2], 2)
+    zero = b.zeros([*extent, 1])
+    means = b.node("ReduceMean", b.reshape(pairs, [0, 0, 0, half, 2]), axes=[4], keepdims=0)
     entries = b.reshape(b.concat([zero, pairs, zero, means, zero], axis=3), [-1])
-    start = b.mul(pixel, b.scalar(b.length("Add", b.length("Add", columns, half), 3)))
-    starts = [b.add(start, np.array(1)), b.add(start, b.scalar(b.length("Add", columns, 2)))]
-    one = b.constant(np.array(1, np.int32))
-    correlation = Table(entries, both_levels(b, starts), one, per_level(b, [columns, half]))
-
-    column = b.float32(b.sub(pixel, b.mul(row, b.scalar(columns))))
-    return Tables(geometry, correlation, b.unsqueeze(column, 1))
+    first = b.mul(pixel, b.scalar(b.length("Add", b.length("Add", columns, half), 3)))
+    starts = [b.add(first, np.array(1)), b.add(first, b.scalar(b.length("Add", columns, 2)))]
+    return Table(entries, both_levels(b, starts), b.constant(np.array(1, np.int32)), ends(b, [columns, half]))
 
 
 def both_levels(b: Builder, starts: list[str]) -> str:
     return b.int32(b.concat([b.reshape(start, [1, -1, 1]) for start in starts], axis=0))
 
 
-def per_level(b: Builder, lengths: list[Length]) -> str:
-    return b.reshape(b.float32(b.shape(lengths)), [LEVELS, 1, 1])
+def ends(b: Builder, lengths: list[Length]) -> str:
+    return b.reshape(b.int32(b.shape(lengths)), [LEVELS, 1, 1])
 
 
 def neighbours(b: Builder, table: Table, position: str) -> tuple[str, str]:
-    """The ten entries around ``position`` [2,P,1], [2,P,10,...], and the fraction [2,P,1] of the way to the next one."""
+    """The ten entries around ``position`` [2,P,1], and its fraction: [2,P,10,...] and [2,P,1].
+
+    Clamped as integers, so that not even NaN reads outside the table.
+    """
     below = b.node("Floor", position)
-    place = b.node("Min", b.node("Max", b.add(below, NEIGHBOURS), -1.0), table.end)
-    entry = b.add(b.mul(b.int32(place), table.stride), table.start)
+    place = b.node("Min", b.node("Max", b.add(b.int32(below), NEIGHBOURS), np.array(-1, np.int32)), table.end)
+    entry = b.add(b.mul(place, table.stride), table.start)
     return b.node("Gather", table.entries, entry, axis=0), b.sub(position, below)
 
 

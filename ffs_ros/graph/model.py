@@ -1,4 +1,4 @@
-"""The whole graph: two images in, disparity out."""
+"""The whole graph: two images in, disparity out. ``network`` is the method."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ffs_ros import __version__
 from ffs_ros.graph.backbone import backbone
-from ffs_ros.graph.builder import OPSET, Builder, Length, Size
+from ffs_ros.graph.builder import OPSET, Builder, Size
 from ffs_ros.graph.context import context
 from ffs_ros.graph.decoder import Features, decoder, half_resolution_stem
 from ffs_ros.graph.filtering import filtered_volume, first_disparity
+from ffs_ros.graph.form import IMAGE, OUTPUT, Form
 from ffs_ros.graph.layers import channels_first
 from ffs_ros.graph.lookup import tables
-from ffs_ros.graph.recurrent import iteration, seen_part
+from ffs_ros.graph.recurrent import iteration
 from ffs_ros.graph.upsampling import upsampled
-from ffs_ros.graph.volume import all_pairs, cost_volume, left_and_right
+from ffs_ros.graph.volume import all_pairs, cost_volume
 
 IR_VERSION = 8
-MEAN = np.array([0.485, 0.456, 0.406]) * 255
-DEVIATION = np.array([0.229, 0.224, 0.225]) * 255
-
-IMAGE = "image"
-TENSOR = "tensor"
+"""What onnx 1.12 wrote, the first with opset 17: older runtimes read the file too."""
+MEAN_RGB = 255 * np.array([0.485, 0.456, 0.406])
+DEVIATION_RGB = 255 * np.array([0.229, 0.224, 0.225])
 
 
 def build_model(
@@ -34,74 +34,70 @@ def build_model(
     io: str = IMAGE,
     batch: int | None = 1,
 ) -> onnx.ModelProto:
-    """The network as one fp32 ONNX graph.
+    """The network with these weights as one fp32 ONNX graph, opset 17.
 
-    ``tensors`` are the checkpoint's, float32 under TAO names. ``size`` is (H, W), multiples of 32, and ``batch`` the
-    number of pairs; None leaves them open (H and W must then be multiples of 32 at run time). Inputs: for ``io``
-    "image" ``left`` and ``right``, uint8 [B,H,W,3] RGB; for "tensor" ``left_image`` and ``right_image``, float32
-    [B,3,H,W], RGB normalised with the ImageNet mean and deviation. Output: ``disparity`` float32 [B,1,H,W], pixels, as
-    the network gives it: not clipped at 0.
+    ``tensors``: the checkpoint's, float32 under TAO names. ``size`` (H, W), ``iterations``, ``io`` and ``batch`` as in
+    ``Form``. Inputs ``left`` and ``right``, or ``left_image`` and ``right_image``. Output ``disparity`` float32
+    [B,1,H,W]: pixels, x_right = x_left - d, as the network gives it, so a little below 0 at times (``StereoMatcher``
+    clips). Raises ExportError when the form makes no sense.
     """
+    form = Form(size, iterations, io, batch)
     b = Builder(tensors)
-    shape = [batch or "batch", *(size or ("height", "width"))]
-    names, dtype = ("left", "right"), TensorProto.UINT8
-    layout = [*shape, 3]
-    if io == TENSOR:
-        names, dtype = ("left_image", "right_image"), TensorProto.FLOAT
-        layout = [shape[0], 3, *shape[1:]]
+    extent = extent_of(b, form)
+    images = [normalised(b, name) for name in form.inputs] if io == IMAGE else list(form.inputs)
+    b.nodes.append(helper.make_node("Identity", [network(b, images, extent, iterations)], [OUTPUT], name=OUTPUT))
 
-    extent = open_size(b, names[0], layout, shape)
-    images = [image(b, name) for name in names] if io == IMAGE else list(names)
-    disparity = network(b, images, extent, iterations)
-    b.nodes.append(helper.make_node("Identity", [disparity], ["disparity"], name="disparity"))
-
+    dtype = TensorProto.UINT8 if io == IMAGE else TensorProto.FLOAT
     used = {name for node in b.nodes for name in node.input}
     graph = helper.make_graph(
         b.nodes,
         "fast_foundation_stereo",
-        [helper.make_tensor_value_info(name, dtype, layout) for name in names],
-        [helper.make_tensor_value_info("disparity", TensorProto.FLOAT, [shape[0], 1, *shape[1:]])],
-        [numpy_helper.from_array(np.asarray(array), name) for name, array in b.arrays.items() if name in used],
+        [helper.make_tensor_value_info(name, dtype, form.input_shape) for name in form.inputs],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, form.output_shape)],
+        [numpy_helper.from_array(array, name) for name, array in b.arrays.items() if name in used],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-
-
-def open_size(b: Builder, name: str, layout: list, shape: list) -> Size:
-    """The lengths of the axes; those that are open are read from the input."""
-    if all(isinstance(length, int) for length in shape):
-        return Size(*shape)
-    found = b.node("Shape", name)
-    return Size(*(
-        length if isinstance(length, int) else b.slice(found, 0, layout.index(length), layout.index(length) + 1)
-        for length in shape
-    ))
-
-
-def image(b: Builder, name: str) -> str:
-    """Normalised [B,3,H,W] from uint8 [B,H,W,3]. Cast comes first: TensorRT takes uint8 nowhere else."""
-    planes = channels_first(b, b.float32(name))
-    mean, deviation = (values.astype(np.float32)[:, None, None] for values in (MEAN, DEVIATION))
-    return b.node("Div", b.sub(planes, mean), deviation)
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+    model.producer_name, model.producer_version = "ffs_ros", __version__
+    helper.set_model_props(model, form.metadata)
+    return model
 
 
 def network(b: Builder, images: list[str], size: Size, iterations: int) -> str:
+    """Disparity [B,1,H,W] of the normalised images [B,3,H,W]."""
     with b.scope("backbone"):
         stages = backbone(b, b.concat(images, axis=0), size)
     with b.scope("decoder"):
         features = decoder(b, stages)
+        left = Features(*(b.slice(feature, 0, 0, size.batch) for feature in features))
         stem = half_resolution_stem(b, images[0])
-    left = Features(*(left_and_right(b, feature)[0] for feature in features))
     with b.scope("volume"):
         volume = filtered_volume(b, cost_volume(b, features.f4, size), left, size)
         disparity = first_disparity(b, volume)
     with b.scope("context"):
         surroundings = context(b, left.f4)
-        seen = seen_part(b, surroundings.seen)
     with b.scope("tables"):
-        read = tables(b, volume, all_pairs(b, features.f4), size)
+        to_read = tables(b, volume, all_pairs(b, features.f4), size)
     hidden = surroundings.hidden
     for index in range(iterations):
         with b.scope(f"iteration_{index + 1}"):
-            disparity, hidden = iteration(b, disparity, hidden, surroundings, seen, read, size)
+            disparity, hidden = iteration(b, disparity, hidden, surroundings, to_read, size)
     with b.scope("upsampling"):
         return upsampled(b, disparity, hidden, stem, size)
+
+
+def extent_of(b: Builder, form: Form) -> Size:
+    """The lengths of the axes; open ones are read from the first input."""
+    if all(isinstance(length, int) for length in form.extent):
+        return Size(*form.extent)
+    found = b.node("Shape", form.inputs[0])
+    axes = [form.input_shape.index(length) for length in form.extent]
+    lengths = zip(form.extent, axes, strict=True)
+    return Size(*(n if isinstance(n, int) else b.slice(found, 0, axis, axis + 1) for n, axis in lengths))
+
+
+def normalised(b: Builder, image: str) -> str:
+    """[B,3,H,W] from uint8 [B,H,W,3]. Cast comes first: TensorRT takes uint8 at its border only."""
+    planes = channels_first(b, b.float32(image))
+    mean, deviation = (values.astype(np.float32)[:, None, None] for values in (MEAN_RGB, DEVIATION_RGB))
+    return b.node("Div", b.sub(planes, mean), deviation)

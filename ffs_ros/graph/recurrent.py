@@ -5,59 +5,52 @@ from __future__ import annotations
 import numpy as np
 
 from ffs_ros.graph.builder import Builder, Size
-from ffs_ros.graph.context import Context
+from ffs_ros.graph.context import SEEN, Context
 from ffs_ros.graph.layers import conv, conv_with, gelu
 from ffs_ros.graph.lookup import Tables, looked_up
 
 HIDDEN = 60
-SEEN = 48
 
 
-def iteration(
-    b: Builder, disparity: str, hidden: str, context: Context, seen: str, tables: Tables, size: Size
-) -> tuple[str, str]:
-    """The next disparity [B,1,H/4,W/4] and hidden state [B,60,H/4,W/4]."""
+def iteration(b: Builder, disparity: str, hidden: str, context: Context, tables: Tables, size: Size) -> tuple[str, str]:
+    """The next disparity [B,1,H/4,W/4], in pixels at 1/4, and hidden state [B,60,H/4,W/4]."""
     with b.scope("motion"):
         motion = motion_features(b, looked_up(b, tables, disparity, b.grid(size, 4)), disparity)
     with b.scope("gru"):
-        hidden = gated_unit(b, hidden, motion, disparity, seen, context.attention)
+        hidden = updated(b, hidden, motion, disparity, context)
     with b.scope("head"):
         return b.add(disparity, correction(b, hidden)), hidden
 
 
-def motion_features(b: Builder, looked_up: str, disparity: str) -> str:
-    """[B,48,H/4,W/4]; the network appends the disparity itself."""
+def motion_features(b: Builder, evidence: str, disparity: str) -> str:
+    """[B,48,H/4,W/4] of what was looked up, [B,56,H/4,W/4], and of the disparity."""
     encoder = "update_block.encoder"
-    cost = b.relu(conv(b, looked_up, f"{encoder}.convc2"))
+    cost = b.relu(conv(b, evidence, f"{encoder}.convc2"))
     flow = b.relu(conv(b, b.relu(conv(b, disparity, f"{encoder}.convd1")), f"{encoder}.convd2"))
     return b.relu(conv(b, b.concat([cost, flow], axis=1), f"{encoder}.conv"))
 
 
-def seen_part(b: Builder, seen: str) -> str:
-    """What ``conv0`` makes of the context, with its bias: the same in all iterations."""
-    weight, bias = (b.tensors[f"update_block.gru04.conv0.0.{part}"] for part in ("weight", "bias"))
-    return conv_with(b, seen, "update_block.gru04.conv0.seen", weight[:, :SEEN], bias)
+def updated(b: Builder, hidden: str, motion: str, disparity: str, context: Context) -> str:
+    """The next hidden state: two GRUs, with kernels 1x1 and 3x3, blended by the attention.
 
-
-def gated_unit(b: Builder, hidden: str, motion: str, disparity: str, seen: str, attention: str) -> str:
-    """Two GRUs, with kernels 1x1 and 3x3, blended by the attention: large + attention * (small - large)."""
+    The first layer takes context, motion and disparity side by side. It is linear before its ReLU, so each has a
+    convolution of its own, and that of the context is the same in all iterations.
+    """
     gru = "update_block.gru04"
     weight = b.tensors[f"{gru}.conv0.0.weight"]
-    x = conv_with(b, motion, f"{gru}.conv0.motion", weight[:, SEEN:-1], None)
-    x = b.add(b.add(x, seen), conv_with(b, disparity, f"{gru}.conv0.disparity", weight[:, -1:], None))
-    x = b.relu(x)
+    x = b.add(conv_with(b, motion, f"{gru}.conv0.motion", weight[:, SEEN:-1], None), context.drive)
+    x = b.relu(b.add(x, conv_with(b, disparity, f"{gru}.conv0.disparity", weight[:, -1:], None)))
     y = b.relu(conv(b, b.concat([x, hidden], axis=1), f"{gru}.conv1.0"))
-    small = updated(b, hidden, x, y, f"{gru}.small_gru")
-    large = updated(b, hidden, x, y, f"{gru}.large_gru")
-    return b.add(large, b.mul(attention, b.sub(small, large)))
+    small, large = (gated_unit(b, hidden, x, y, f"{gru}.{size}_gru") for size in ("small", "large"))
+    return b.add(large, b.mul(context.attention, b.sub(small, large)))
 
 
-def updated(b: Builder, hidden: str, x: str, y: str, name: str) -> str:
-    """(1 - z) h + z q, the gates z and r in one convolution."""
+def gated_unit(b: Builder, hidden: str, x: str, y: str, name: str) -> str:
+    """(1 - z) h + z q, with the gates z and r in one convolution."""
     weight, bias = (
         np.concatenate([b.tensors[f"{name}.conv{gate}.{part}"] for gate in "zr"]) for part in ("weight", "bias")
     )
-    update, reset = b.split(b.sigmoid(conv_with(b, y, f"{name}.convzr", weight, bias)), [HIDDEN] * 2, axis=1)
+    update, reset = b.split(b.sigmoid(conv_with(b, y, f"{name}.convzr", weight, bias)), [HIDDEN, HIDDEN], axis=1)
     candidate = b.tanh(conv(b, b.concat([b.mul(reset, hidden), x], axis=1), f"{name}.convq"))
     return b.add(hidden, b.mul(update, b.sub(candidate, hidden)))
 
@@ -72,11 +65,12 @@ def correction(b: Builder, hidden: str) -> str:
 
 
 def wide_block(b: Builder, x: str, name: str) -> str:
-    """Depthwise 7x7 and two linear layers, as 1x1 convolutions; ``gamma`` is part of the second."""
-    x = conv(b, x, f"{name}.dwconv", groups=len(b.tensors[f"{name}.gamma"]))
-    first, first_bias, second, second_bias = (
+    """Depthwise 7x7 and two linear layers, here convolutions 1x1; ``gamma`` is part of the second."""
+    gamma = b.tensors[f"{name}.gamma"]
+    widen, widen_bias, narrow, narrow_bias = (
         b.tensors[f"{name}.pwconv{layer}.{part}"] for layer in (1, 2) for part in ("weight", "bias")
     )
-    gamma = b.tensors[f"{name}.gamma"]
-    x = gelu(b, conv_with(b, x, f"{name}.pwconv1", first[:, :, None, None], first_bias))
-    return conv_with(b, x, f"{name}.pwconv2", (gamma[:, None] * second)[:, :, None, None], gamma * second_bias)
+    x = conv(b, x, f"{name}.dwconv", groups=len(gamma))
+    x = gelu(b, conv_with(b, x, f"{name}.pwconv1", widen[:, :, None, None], widen_bias))
+    narrow = gamma[:, None, None, None] * narrow[:, :, None, None]
+    return conv_with(b, x, f"{name}.pwconv2", narrow, gamma * narrow_bias)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ffs_ros.graph.builder import Builder, Size
-from ffs_ros.graph.layers import conv, transposed_conv
+from ffs_ros.graph.layers import conv, conv_with, transposed_conv
 
 
 def upsampled(b: Builder, disparity: str, hidden: str, stem: str, size: Size) -> str:
-    """[B,1,H,W] in pixels, from the disparity [B,1,H/4,W/4] in pixels at 1/4. Neighbours outside the image count as 0."""
+    """[B,1,H,W] in pixels, from the disparity [B,1,H/4,W/4] in pixels at 1/4. Outside the image it counts as 0."""
     rows, columns = b.grid(size, 4)
     weights = b.reshape(b.softmax(nine_logits(b, hidden, stem), axis=1), [0, 9, rows, 4, columns, 4])
     padded = b.pad(b.mul(disparity, 4.0), [0, 0, 1, 1], [0, 0, 1, 1])
@@ -22,7 +20,9 @@ def upsampled(b: Builder, disparity: str, hidden: str, stem: str, size: Size) ->
 def nine_logits(b: Builder, hidden: str, stem: str) -> str:
     """[B,9,H,W]"""
     mask = b.relu(conv(b, hidden, "update_block.mask.0"))
-    mask = b.mul(b.relu(conv(b, mask, "update_block.mask.2")), 0.25)
+    # The network takes a quarter of this layer's ReLU, which is the ReLU of a quarter.
+    weight, bias = (b.tensors[f"update_block.mask.2.{part}"] / 4 for part in ("weight", "bias"))
+    mask = b.relu(conv_with(b, mask, "update_block.mask.2", weight, bias))
     x = b.concat([b.leaky_relu(transposed_conv(b, mask, "spx_2_gru.conv1.conv")), stem], axis=1)
     x = b.leaky_relu(conv(b, x, "spx_2_gru.conv2.conv"))
     return transposed_conv(b, x, "spx_gru.0")

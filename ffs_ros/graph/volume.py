@@ -29,10 +29,10 @@ def left_and_right(b: Builder, x: str) -> list[str]:
 def group_correlation(b: Builder, f4: str, rows: Length, columns: Length) -> str:
     """[B,8,48,H/4,W/4]: cosine between left w and right w - d inside each group of channels; 0 where w < d.
 
-    One product per group and row gives every pair of columns, M[w, w']. Its 48 diagonals become columns without another
-    pass: with 47 zero columns before the right image, M has rows of L = W/4 + 47 entries, and pixel w wants entries w to
-    w + 47, the largest disparity first. Zero rows below make L + 1 rows, and the same memory read as L rows of L + 1
-    entries has what each pixel wants at the beginning of its row.
+    One product per group and row gives every pair of columns, M[w, w']. Its 48 diagonals become columns without
+    another pass over M. With 47 zero columns before the right image, M has rows of L = W/4 + 47 entries, and pixel w
+    wants entries w to w + 47, the largest disparity first. Zero rows below make it L + 1 rows; the same memory read as
+    L rows of L + 1 entries has what pixel w wants at the beginning of row w.
     """
     length = b.length("Add", columns, PLANES - 1)
     left, right = left_and_right(b, unit_norm(b, b.reshape(f4, [0, GROUPS, -1, rows, columns]), axis=2))

@@ -15,10 +15,15 @@ from ffs_ros.graph.volume import PLANES
 def filtered_volume(b: Builder, volume: str, left: Features, size: Size) -> str:
     """The geometry volume [B,28,48,H/4,W/4] from the cost volume [B,32,48,H/4,W/4]."""
     with b.scope("stem"):
-        x = basic(b, basic(b, volume, "corr_feature_att.0"), "corr_feature_att.1")
-        x = gated(b, x, left.f4, "corr_feature_att.2")
+        x = stem(b, volume, left)
     with b.scope("hourglass"):
         return hourglass(b, x, left, size)
+
+
+def stem(b: Builder, volume: str, left: Features) -> str:
+    """What enters the hourglass: [B,28,48,H/4,W/4]."""
+    x = basic(b, basic(b, volume, "corr_feature_att.0"), "corr_feature_att.1")
+    return gated(b, x, left.f4, "corr_feature_att.2")
 
 
 def first_disparity(b: Builder, volume: str) -> str:

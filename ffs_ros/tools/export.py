@@ -28,6 +28,7 @@ Writes the network as one fp32 ONNX graph (opset 17, disparities to {MAX_DISPARI
 has passed the ONNX checker and given in ONNX Runtime what the network gives in PyTorch.
 """
 
+DEFAULT_SIZE = "480x736"
 DYNAMIC = "dynamic"
 LARGEST_DIFFERENCE_px = 2e-3
 PROOF_SIZES = ((96, 160), (128, 64))
@@ -41,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="bp2 weights (see: ffs inspect CHECKPOINT)")
     parser.add_argument("-o", "--out", metavar="FILE", type=Path, required=True, help="the .onnx file to write")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--size", metavar="HxW", default="480x736", help="rows x columns, multiples of 32 (default: %(default)s)"
-    )
+    size.add_argument("--size", metavar="HxW", help=f"rows x columns, multiples of 32 (default: {DEFAULT_SIZE})")
     size.add_argument("--dynamic-size", action="store_true", help="leave rows and columns open, to multiples of 32")
     parser.add_argument("--iters", metavar="N", type=int, default=8, help="iterations (default: %(default)s)")
     parser.add_argument(
@@ -75,9 +74,9 @@ def main(args: argparse.Namespace) -> None:
 
 def form_from(args: argparse.Namespace) -> Form:
     """What the arguments ask for. Raises ExportError when they make no sense."""
-    found = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", args.size)
+    found = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", args.size or DEFAULT_SIZE)
     if not found:
-        raise ExportError(f"--size is '{args.size}'; expected rows x columns, for example 480x736")
+        raise ExportError(f"--size is '{args.size}'; expected rows x columns, for example {DEFAULT_SIZE}")
     if args.batch != DYNAMIC and not re.fullmatch(r"\d{1,6}", args.batch):
         raise ExportError(f"--batch is '{args.batch}'; expected a number of pairs or '{DYNAMIC}'")
     size = None if args.dynamic_size else (int(found[1]), int(found[2]))
@@ -120,9 +119,7 @@ def check_range(settings: dict[str, Any]) -> None:
         )
     noted = settings.get("max_disp", MAX_DISPARITY_px)
     if noted != MAX_DISPARITY_px:
-        print(
-            f"note: the checkpoint's settings say max_disp {noted}; the graph finds disparities to {MAX_DISPARITY_px} px"
-        )
+        print(f"note: the checkpoint's settings say max_disp {noted}; the graph has {MAX_DISPARITY_px}")
 
 
 def write(checkpoint: Checkpoint, form: Form, path: Path) -> int:

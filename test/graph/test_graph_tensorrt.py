@@ -1,0 +1,70 @@
+"""TensorRT-RTX parses the graph and builds an engine from it, which it does without a GPU."""
+
+from __future__ import annotations
+
+import time
+from types import ModuleType
+
+import pytest
+
+from ffs_ros.graph.form import INPUTS
+from ffs_ros.graph.model import build_model
+
+SIZES = ((64, 128), (96, 160), (256, 320))
+"""Smallest, usual and largest of a profile."""
+
+
+@pytest.fixture(scope="module")
+def trt() -> ModuleType:
+    """The Python module of TensorRT-RTX; its parts are packages of their own, which work without the one above them."""
+    try:
+        import tensorrt_rtx
+    except ImportError:
+        pytest.importorskip("tensorrt_rtx_libs", reason="TensorRT-RTX is not installed (extra 'rtx')")
+        return pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed (extra 'rtx')")
+    return tensorrt_rtx
+
+
+def engine_bytes(trt, model, profile=None) -> int:
+    """Parse and build, strongly typed; the engine's size. Prints the seconds."""
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    start_s = time.perf_counter()
+    assert parser.parse(model.SerializeToString()), [str(parser.get_error(i)) for i in range(parser.num_errors)]
+    parsed_s = time.perf_counter()
+    config = builder.create_builder_config()
+    if profile:
+        shapes = builder.create_optimization_profile()
+        for name, range_ in profile.items():
+            shapes.set_shape(name, *range_)
+        config.add_optimization_profile(shapes)
+    engine = builder.build_serialized_network(network, config)
+    assert engine is not None
+    print(
+        f"{len(model.graph.node)} nodes, {network.num_layers} layers, parsed in {parsed_s - start_s:.1f} s, "
+        f"built in {time.perf_counter() - parsed_s:.1f} s"
+    )
+    return engine.nbytes
+
+
+def test_static_graph_at_full_size(trt, tensors):
+    """The graph that the README exports: 480x736, 8 iterations, uint8 images."""
+    assert engine_bytes(trt, build_model(tensors, (480, 736))) > 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("io", "size", "batch"),
+    [("tensor", SIZES[1], 1), ("tensor", SIZES[1], None), ("image", None, None)],
+)
+def test_other_forms(io, size, batch, trt, tensors):
+    """The other contract, open batch, and all axes open."""
+    model = build_model(tensors, size, 1, io, batch)
+    profile = {}
+    for name in INPUTS[io] if None in (size, batch) else ():
+        sizes = [size] * 3 if size else SIZES
+        batches = [batch] * 3 if batch else (1, 2, 4)
+        shapes = [(n, *hw, 3) if io == "image" else (n, 3, *hw) for n, hw in zip(batches, sizes, strict=True)]
+        profile[name] = shapes
+    assert engine_bytes(trt, model, profile) > 50_000_000

@@ -1,0 +1,159 @@
+"""``ffs export``: what it writes, what it proves, and that nothing is left when something is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ffs_ros import __version__, cli
+from ffs_ros.checkpoint import open_checkpoint
+from ffs_ros.errors import ExportError
+from ffs_ros.tools import export
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("torch")
+
+from ffs_ros.engine import open_engine  # noqa: E402
+from ffs_ros.graph import model as graph_model  # noqa: E402
+from ffs_ros.matcher import StereoMatcher  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def checkpoint(shared, tmp_path_factory) -> Path:
+    """A checkpoint in the released file's layout."""
+    path = tmp_path_factory.mktemp("weights") / "model_best_bp2_serialize.pth"
+    subprocess.run([sys.executable, shared / "conformance" / "upstream_module" / "restore.py", path], check=True)
+    return path
+
+
+def ffs(*arguments) -> int:
+    """The exit code of ``ffs export ARGUMENTS``."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["export", *(str(argument) for argument in arguments)])
+    return ended.value.code
+
+
+def test_exported_file_is_ready_to_infer(checkpoint, shared, tmp_path, capsys):
+    """The file says what it is, runs as an engine, and gives the conformance kit's disparity clipped at 0."""
+    out = tmp_path / "model.onnx"
+    assert ffs(checkpoint, "-o", out, "--size", "96x160", "--iters", "8") == 0
+    said = capsys.readouterr().out
+    model = onnx.load(out)
+    assert {entry.key: entry.value for entry in model.metadata_props} == {
+        "ffs_ros.size": "96x160",
+        "ffs_ros.batch": "1",
+        "ffs_ros.iterations": "8",
+        "ffs_ros.io": "image",
+        "ffs_ros.max_disparity": "192",
+        "ffs_ros.version": __version__,
+        "ffs_ros.checkpoint_sha256": open_checkpoint(checkpoint).sha256,
+    }
+    assert f"{out}: {len(model.graph.node)} nodes, " in said
+    assert "largest difference " in said
+    assert f"next: ffs infer {out} LEFT RIGHT -o OUT" in said
+    assert list(tmp_path.iterdir()) == [out]
+
+    with np.load(shared / "conformance" / "case_b_96x160.npz") as case, open_engine(out, threads=1) as engine:
+        found = StereoMatcher(engine).match(case["left"], case["right"])
+        np.testing.assert_allclose(found, np.maximum(case["disparity"], 0), rtol=0, atol=2e-3)
+
+
+def test_open_forms(checkpoint, tmp_path, capsys):
+    """Open size and batch in the contract of TAO, proved at two sizes."""
+    out = tmp_path / "model.onnx"
+    assert ffs(checkpoint, "-o", out, "--dynamic-size", "--batch", "dynamic", "--io", "tensor", "--iters", 1) == 0
+    said = capsys.readouterr().out
+    assert said.count("largest difference") == 2
+    assert "PyTorch at 96x160" in said
+    assert "PyTorch at 128x64" in said
+    shape = [axis.dim_param or axis.dim_value for axis in onnx.load(out).graph.input[0].type.tensor_type.shape.dim]
+    assert shape == ["batch", 3, "height", "width"]
+
+
+def test_a_wrong_graph_is_not_written(checkpoint, tmp_path, monkeypatch, capsys):
+    """One weight off by 1 % fails the proof: exit 2, a sentence, and the file that was there stays."""
+    out = tmp_path / "model.onnx"
+    out.write_bytes(b"yesterday's")
+    really_build = graph_model.build_model
+
+    def wrong(tensors, *rest):
+        name = "update_block.disp_head.conv.0.weight"
+        return really_build({**tensors, name: 1.01 * tensors[name]}, *rest)
+
+    monkeypatch.setattr(graph_model, "build_model", wrong)
+    assert ffs(checkpoint, "-o", out, "--size", "64x64", "--iters", 1) == 2
+    assert "ffs: the graph differs from the network in PyTorch by " in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    assert out.read_bytes() == b"yesterday's"
+
+
+def test_nan_is_no_agreement(checkpoint, tmp_path, monkeypatch, capsys):
+    """A graph that gives NaN does not pass for equal."""
+    monkeypatch.setattr(export, "disparity_by_onnxruntime", lambda *_: np.full((1, 1, 64, 64), np.nan, np.float32))
+    assert ffs(checkpoint, "-o", tmp_path / "model.onnx", "--size", "64x64", "--iters", 1) == 2
+    assert "by nan px" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("-o", "model.onnx", "--size", "480x737"), "the nearest is 480x736"),
+        (("-o", "model.onnx", "--size", "480x99999"), "from 32 to 2048; the nearest is 480x2048"),
+        (("-o", "model.onnx", "--size", "big"), "--size is 'big'; expected rows x columns, for example 480x736"),
+        (("-o", "model.onnx", "--iters", 0), "0 iterations asked for; expected 1 to 64"),
+        (("-o", "model.onnx", "--batch", "many"), "--batch is 'many'; expected a number of pairs or 'dynamic'"),
+        (("-o", "model.onnx", "--batch", "0"), "a batch of 0 asked for"),
+        (("-o", "model.engine"), "the output is called model.engine; expected a name that ends in .onnx"),
+        (("-o", "nowhere/model.onnx"), "the folder nowhere does not exist; make it first"),
+        (("-o", "model.onnx"), "none.pth"),
+    ],
+)
+def test_wishes_that_cannot_be(arguments, sentence, tmp_path, monkeypatch, capsys):
+    """Each is refused before any work, in one line, with exit code 2 and no file."""
+    monkeypatch.chdir(tmp_path)
+    assert ffs("none.pth", *arguments) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_size_and_open_size_exclude_each_other(capsys):
+    """Both at once is a mistake in the command."""
+    assert ffs("none.pth", "-o", "model.onnx", "--size", "480x736", "--dynamic-size") == 2
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnx", "onnxruntime"])
+def test_missing_packages(missing, tmp_path, monkeypatch, capsys):
+    """Without one of its packages, the sentence names the extra."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert ffs("none.pth", "-o", tmp_path / "model.onnx") == 2
+    assert "pip install 'ffs_ros[export]'" in capsys.readouterr().err
+
+
+def test_range_of_the_checkpoint(capsys):
+    """TAO weights trained for another range are refused; a whole module's setting is noted; silence is consent."""
+    with pytest.raises(ExportError, match=r"trained with model\.max_disparity 416"):
+        export.check_range({"hyper_parameters": {"model": {"max_disparity": 416}}})
+    export.check_range({"hyper_parameters": {"model": {"max_disparity": 192}}, "max_disp": 192})
+    export.check_range({"hyper_parameters": "lost"})
+    assert capsys.readouterr().out == ""
+    export.check_range({"max_disp": 416})
+    assert capsys.readouterr().out == "note: the checkpoint's settings say max_disp 416; the graph has 192\n"
+
+
+def test_pairs_of_the_proof():
+    """Textured images, the right one the left one moved by the stated disparity, each pair by its own."""
+    pairs = export.shifted_pairs(2, (64, 96))
+    assert (pairs.left_BHW3.shape, pairs.left_BHW3.dtype) == ((2, 64, 96, 3), np.uint8)
+    for left, right, shift in zip(*pairs, strict=True):
+        np.testing.assert_array_equal(right[:, : 96 - shift], left[:, shift:])
+        assert left.std() > 30
+    assert len(set(pairs.shift_B)) == 2

@@ -92,7 +92,7 @@ def wrong_arrows(file: str, text: str) -> list[str]:
         if top == "ffs_ros":
             target = below[0] if below[0] in PARTS else ""
             allowed = target in (folder, *part.project)
-            if target == "engine" != folder:  # open_engine chooses the runtime; nobody else names one
+            if target == "engine" and folder not in ("engine", "tools"):  # open_engine chooses the runtime
                 allowed = allowed and not RUNTIMES.intersection(below[1:])
         else:
             allowed = top in part.at_import or (delayed and top in part.where_used)

@@ -41,10 +41,8 @@ PARTS = {  # a folder, or a file that has rules of its own
     "engine/onnxrt.py": Part({"numpy"}, {"onnxruntime"}, {""}),
     "network": Part({"torch", "numpy"}, set(), {""}),
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
-    "ros": Part({"numpy"} | ROS, set(), {"", "engine"}),
-    "tools": Part(
-        {"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network"}
-    ),
+    "ros": Part({"numpy", "cv2"} | ROS, set(), {"", "engine"}),
+    "tools": Part({"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network"}),
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros"}),
     "weights": Part(set(), set(), set()),
 }

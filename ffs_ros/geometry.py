@@ -98,14 +98,16 @@ class StereoCamera:
             )
 
 
-def depth_from_disparity(disparity_HW: np.ndarray, camera: StereoCamera) -> np.ndarray:
-    """Depth along the optical axis: fx * baseline / (d - (cx_left - cx_right)), float32 (H,W) in metres.
+def depth_from_disparity(disparity_HW: np.ndarray, camera: StereoCamera, out: np.ndarray | None = None) -> np.ndarray:
+    """Depth along the optical axis: fx * baseline / (d - (cx_left - cx_right)), float32 (H,W) in metres, in ``out``
+    where that is given.
 
     ``disparity_HW`` is float32 in camera pixels, NaN for no answer. NaN comes back there and where the point would lie
     at infinity or behind the camera (a denominator of 0 or less).
     """
-    offset_HW = np.subtract(disparity_HW, np.float32(camera.principal_point_difference_px), dtype=np.float32)
-    offset_HW[~(offset_HW > 0.0)] = np.nan
+    offset_HW = np.subtract(disparity_HW, np.float32(camera.principal_point_difference_px), out=out, dtype=np.float32)
+    if not offset_HW.min() > 0.0:  # some are, or NaN; looking is faster than writing to every pixel
+        offset_HW[~(offset_HW > 0.0)] = np.nan
     return np.divide(np.float32(camera.fx_px * camera.baseline_m), offset_HW, out=offset_HW)
 
 

@@ -105,16 +105,20 @@ class DisparityFields(NamedTuple):
     delta_d: float
 
 
-def disparity_fields(disparity_HW: np.ndarray, camera: StereoCamera, max_disparity_px: float) -> DisparityFields:
+def disparity_fields(
+    disparity_HW: np.ndarray, camera: StereoCamera, max_disparity_px: float, out: np.ndarray | None = None
+) -> DisparityFields:
     """What a ``stereo_msgs/DisparityImage`` says about this disparity, as its definition asks: the principal points'
     difference is taken off (so that Z = f t / d), and 0 stands for no answer, below ``min_disparity``.
 
     ``disparity_HW`` is in camera pixels, NaN for no answer; ``max_disparity_px`` is the range that was searched, in
-    camera pixels. The image is a new array.
+    camera pixels. The image is a new array, or ``out``, float32 (H,W).
     """
     difference_px = camera.principal_point_difference_px
-    message_HW = np.subtract(disparity_HW, np.float32(difference_px), dtype=np.float32)
-    message_HW[~(message_HW > MIN_DISPARITY_PX)] = 0.0
+    message_HW = np.subtract(disparity_HW, np.float32(difference_px), out=out, dtype=np.float32)
+    # NaN and what is not larger become 0; with a NumPy mask it takes three to six times as long.
+    cv2.patchNaNs(message_HW, 0.0)
+    cv2.threshold(message_HW, MIN_DISPARITY_PX, 0.0, cv2.THRESH_TOZERO, dst=message_HW)
     height, width = message_HW.shape
     return DisparityFields(
         image=_image_fields(message_HW, "32FC1"),

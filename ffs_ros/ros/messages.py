@@ -10,26 +10,40 @@ import copy
 from array import array
 from typing import Any
 
+import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
 from stereo_msgs.msg import DisparityImage
 
 from ffs_ros.wire import DisparityFields, ImageFields
 
 
+def pixels_in(message: Image, height: int, width: int) -> np.ndarray:
+    """The message's own data as a float32 (height,width) array to write to: pixels written here need no copy."""
+    _resize(message, 4 * height * width)
+    return np.frombuffer(message.data, np.float32).reshape(height, width)
+
+
 def fill_image(message: Image, header: Any, fields: ImageFields) -> Image:
-    """Put ``fields`` under ``header`` into ``message``, reusing its buffer where the size allows; returns it."""
+    """Put ``fields`` under ``header`` into ``message``, reusing its buffer where the size allows; returns it.
+
+    Nothing is copied when the fields' pixels lie in the message already.
+    """
     message.header = header
     message.height = fields.height
     message.width = fields.width
     message.encoding = fields.encoding
     message.is_bigendian = fields.is_bigendian
     message.step = fields.step
-    pixels = fields.data.data.cast("B")
-    if len(message.data) != pixels.nbytes:
-        # Of exactly this type the field keeps the object itself; any other is copied byte by byte in Python.
-        message.data = array("B", bytes(pixels.nbytes))
-    memoryview(message.data)[:] = pixels
+    if not np.may_share_memory(message.data, fields.data):
+        _resize(message, fields.data.nbytes)
+        memoryview(message.data)[:] = fields.data.data.cast("B")
     return message
+
+
+def _resize(message: Image, size: int) -> None:
+    if len(message.data) != size:
+        # Of exactly this type the field keeps the object itself; any other is copied byte by byte in Python.
+        message.data = array("B", bytes(size))
 
 
 def fill_disparity(message: DisparityImage, header: Any, fields: DisparityFields) -> DisparityImage:

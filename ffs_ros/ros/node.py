@@ -7,25 +7,19 @@ threads.
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from ffs_ros.engine import open_engine
 from ffs_ros.engine.contract import stereo_inputs
 from ffs_ros.errors import FfsError, MessageError
-from ffs_ros.latest import LatestSlot
 from ffs_ros.matcher import StereoMatcher
 from ffs_ros.ros import params
 from ffs_ros.ros.calibration import Calibration
@@ -34,17 +28,17 @@ from ffs_ros.ros.inputs import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO, I
 from ffs_ros.ros.outputs import Outputs
 from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.pairing_report import PairingReport
+from ffs_ros.ros.process import run
 from ffs_ros.ros.sync import stamp_ns
 from ffs_ros.ros.throttle import ThrottledLog
 from ffs_ros.ros.timed_engine import TimedEngine
 from ffs_ros.ros.transport import lost_images_remedy
+from ffs_ros.ros.worker import Worker
 from ffs_ros.wire import rgb_from_image
 
 REPORT_PERIOD_S = 5.0
 _LONGEST_SENTENCE = 1000
 """Sentences quote what came in, and a damaged message may hold an encoding of a megabyte."""
-
-Result = TypeVar("Result")
 
 
 class StereoNode(LifecycleNode):
@@ -61,7 +55,7 @@ class StereoNode(LifecycleNode):
         self.pairing: Pairing | None = None
         self.inputs: Inputs | None = None
         self._log = ThrottledLog(self.get_logger())
-        self._worker: LatestSlot[Callable[[], None]] | None = None
+        self._worker: Worker | None = None
         self._engine: TimedEngine | None = None
         self._outputs: Outputs | None = None
         self._report_timer: Any = None
@@ -76,12 +70,20 @@ class StereoNode(LifecycleNode):
 
     # The life of the node
 
+    def start(self) -> None:
+        """Configure and activate, unless a manager does. Raises what kept the node from it; the log has said it."""
+        if not self.get_parameter("autostart").value:
+            return
+        for transition in (self.trigger_configure, self.trigger_activate):
+            if transition() != TransitionCallbackReturn.SUCCESS:
+                raise self.failure or RuntimeError(f"{transition.__name__} did not succeed")
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open and warm up the engine and advertise the outputs; FAILURE, with the reason in the log, otherwise."""
         try:
             self._config = params.config_of(self)
-            self._worker = LatestSlot(lambda work: work(), self._say_what_failed, name="stereo_worker")
-            self._on_worker(self._open_engine)
+            self._worker = Worker(self._say_what_failed)
+            self._worker.call(self._open_engine)
             self._outputs = Outputs(self)
         except Exception as error:
             self.close()
@@ -121,7 +123,7 @@ class StereoNode(LifecycleNode):
         """Stop the worker, close the engine and take all topics off the graph; calling it again does nothing."""
         self._stop_input()
         if self._worker is not None:
-            self._on_worker(self._close_engine)
+            self._worker.call(self._close_engine)
             self._worker.close()
             self._worker = None
         if self._outputs is not None:
@@ -153,13 +155,16 @@ class StereoNode(LifecycleNode):
         if self.inputs is not None:
             self.inputs.destroy()
             self.inputs = None
-            self._on_worker(lambda: None)  # waits for the pair in work
+        if self._worker is not None:
+            _, replaced = self._worker.call(lambda: None)  # the pair in work is still published
+            self.frames.replaced += replaced
 
     def _failed(self, error: Exception) -> TransitionCallbackReturn:
         """Say why a transition did not succeed: a sentence, or the traceback of a bug."""
         self.failure = error
-        text = str(error) if isinstance(error, FfsError) else "".join(traceback.format_exception(error))
-        self.get_logger().error(text)
+        if self.context.ok():  # otherwise ROS was shut down meanwhile
+            text = str(error) if isinstance(error, FfsError) else "".join(traceback.format_exception(error))
+            self.get_logger().error(text)
         return TransitionCallbackReturn.FAILURE
 
     # On the executor's thread
@@ -168,25 +173,12 @@ class StereoNode(LifecycleNode):
         self.frames.paired += 1
         assert self._worker is not None
         self.frames.replaced += self._worker.put(partial(self._process, left, right, arrival_ns))
+        time.sleep(0)  # lets the worker run now, not when the executor next waits: p90 0.2 ms instead of 0.6 ms
 
     def _say_what_does_not_pair(self) -> None:
         sentence = self._report.look(REPORT_PERIOD_S)
         if sentence is not None:
             self._log.warn(sentence)
-
-    def _on_worker(self, work: Callable[[], Result]) -> Result:
-        """Have the worker do ``work``, in place of a pair that waits, and wait for its result."""
-        future: Future[Result] = Future()
-
-        def do() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
-
-        assert self._worker is not None
-        self.frames.replaced += self._worker.put(do)
-        return future.result()
 
     # On the worker's thread
 
@@ -194,15 +186,14 @@ class StereoNode(LifecycleNode):
         config = self._config
         engine = open_engine(config.engine, max_disparity=config.max_disparity, gpu_index=config.gpu_index)
         self._engine = TimedEngine(engine)
-        self._matcher = StereoMatcher(self._engine, config.fit, config.mask_out_of_view)
+        self._matcher = StereoMatcher(self._engine, config.fit)
         height, width = stereo_inputs(self._engine).size
-        started = time.monotonic()
+        size = "any size"
         if height is not None and width is not None:
+            started_s = time.monotonic()
             self._matcher.warm_up(height, width)
-        self.get_logger().info(
-            f"engine {engine.info.name} on {engine.info.runtime}, images of "
-            + (f"{width}x{height}, warmed up in {time.monotonic() - started:.1f} s" if width else "any size")
-        )
+            size = f"{width}x{height}, warmed up in {time.monotonic() - started_s:.1f} s"
+        self.get_logger().info(f"engine {engine.info.name} on {engine.info.runtime}, images of {size}")
 
     def _close_engine(self) -> None:
         if self._engine is not None:
@@ -260,44 +251,7 @@ def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the node until it is interrupted (exit code 0); 2 when its set-up is wrong, with one sentence saying how."""
-    spinning = False
-
-    def interrupt(signal_number: int, frame: Any) -> None:
-        # rclpy's own handler ends the spinning. An exception as well could strike while rclpy makes a message in C++,
-        # which turns it into a RuntimeError.
-        if not spinning:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)  # before rclpy, which calls it from its handler
-    rclpy.init(args=None if args is None else list(args))
-    node: StereoNode | None = None
-    try:
-        node = StereoNode()
-        if node.get_parameter("autostart").value:
-            _autostart(node)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        spinning = True
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except FfsError as error:
-        if node is None:  # otherwise its log has said it
-            print(f"stereo_node: {error}", file=sys.stderr)
-        sys.exit(2)
-    finally:
-        if node is not None:
-            node.close()
-            node.destroy_node()
-        if rclpy.ok():
-            rclpy.shutdown()
-
-
-def _autostart(node: StereoNode) -> None:
-    """Configure and activate. Raises what kept the node from it."""
-    for transition in (node.trigger_configure, node.trigger_activate):
-        if transition() != TransitionCallbackReturn.SUCCESS:
-            raise node.failure or RuntimeError(f"{transition.__name__} did not succeed")
+    run(StereoNode, args)
 
 
 if __name__ == "__main__":

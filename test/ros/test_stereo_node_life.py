@@ -62,10 +62,11 @@ def test_a_wrong_set_up_is_one_sentence_and_exit_code_2(
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_cleanly(signal_number: int, start_node: Callable[..., Any]) -> None:
-    """Ctrl-C and a launch file's SIGTERM: exit code 0 and no traceback."""
+@pytest.mark.parametrize("moment", ["engine sgbm", "pairs images"])
+def test_signals_end_it_cleanly(moment: str, signal_number: int, start_node: Callable[..., Any]) -> None:
+    """Ctrl-C and a launch file's SIGTERM, while it starts or runs: exit code 0 and no traceback."""
     node = start_node()
-    node.wait_said("pairs images")
+    node.wait_said(moment)
     assert node.stop(signal_number) == 0
     assert "Traceback" not in node.said()
 

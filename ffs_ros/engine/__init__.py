@@ -42,7 +42,7 @@ class Engine(Protocol):
 
     Inputs are either ``left`` and ``right``, uint8 [B,H,W,3] RGB, or ``left_image`` and ``right_image``, float32
     [B,3,H,W], RGB normalised with the ImageNet mean and deviation (TAO's and Isaac ROS's contract). The output
-    ``disparity`` is float32 [B,1,H,W] in pixels of the engine's width, x_right = x_left - d; NaN where it has no answer.
+    ``disparity`` is float32 [B,1,H,W] in pixels of the engine's width, x_right = x_left - d; NaN: no answer.
     """
 
     info: EngineInfo
@@ -67,11 +67,12 @@ class Engine(Protocol):
     ) -> None: ...
 
 
-def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int = 0, threads: int = 0) -> Engine:
+def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int | None = 0, threads: int = 0) -> Engine:
     """Open ``sgbm`` or an engine file, with the runtime that its name asks for.
 
     ``max_disparity`` (px) is the range of ``sgbm``; a network's range is part of its file. ``gpu_index`` picks the GPU
-    where the runtime has one; ``threads`` limits the CPU threads, 0 leaves the choice to the runtime.
+    where the runtime has one, None keeps to the CPU; ``threads`` limits the CPU threads, 0 leaves the choice to the
+    runtime.
     Raises EngineError when there is no such engine, its runtime is not installed or it does not open.
     """
     if str(engine) == SGBM:

@@ -37,7 +37,7 @@ _DTYPES = {
 class OnnxEngine:
     """Any graph whose tensors are plain arrays; ``StereoMatcher`` checks that they are the ones it needs."""
 
-    def __init__(self, path: str | Path, gpu_index: int = 0, threads: int = 0) -> None:
+    def __init__(self, path: str | Path, gpu_index: int | None = 0, threads: int = 0) -> None:
         """Open the graph at ``path``; see ``open_engine`` for the arguments and what is raised."""
         path = Path(path)
         runtime = _imported_runtime()
@@ -90,7 +90,7 @@ def _imported_runtime() -> Any:
     return onnxruntime
 
 
-def _opened_session(runtime: Any, path: Path, gpu_index: int, threads: int) -> Any:
+def _opened_session(runtime: Any, path: Path, gpu_index: int | None, threads: int) -> Any:
     if not path.is_file():
         raise EngineError(
             f"there is no engine file {path}; check the path, or write one: ffs export CHECKPOINT -o {path.name}"
@@ -99,7 +99,8 @@ def _opened_session(runtime: Any, path: Path, gpu_index: int, threads: int) -> A
     options.intra_op_num_threads = threads
     # Threads that wait for work by spinning take whole cores from the robot's other programs between two images.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    cuda = [(_CUDA, {"device_id": gpu_index})] if _CUDA in runtime.get_available_providers() else []
+    use_cuda = gpu_index is not None and _CUDA in runtime.get_available_providers()
+    cuda = [(_CUDA, {"device_id": gpu_index})] if use_cuda else []
     try:
         return runtime.InferenceSession(str(path), options, providers=[*cuda, _CPU])
     except Exception as error:  # the runtime's exceptions share no base class of their own
@@ -116,11 +117,11 @@ def _opened_session(runtime: Any, path: Path, gpu_index: int, threads: int) -> A
         raise EngineError(f"cannot open {path}: {reason}; {remedy}") from error
 
 
-def _place(runtime: Any, session: Any, gpu_index: int) -> str:
+def _place(runtime: Any, session: Any, gpu_index: int | None) -> str:
     """Where the graph runs, in words; a GPU that was asked for and did not start is said, and logged."""
     if session.get_providers()[0] == _CUDA:
         return f"CUDA, GPU {gpu_index}"
-    if _CUDA not in runtime.get_available_providers():
+    if gpu_index is None or _CUDA not in runtime.get_available_providers():
         return "CPU"
     logging.getLogger(__name__).warning(
         "ONNX Runtime was built for CUDA but GPU %d did not start, so the network runs on the CPU, far slower: "

@@ -45,15 +45,11 @@ class Form:
         if self.batch is not None and not 1 <= self.batch <= LARGEST_BATCH:
             raise ExportError(f"a batch of {self.batch} asked for; expected 1 to {LARGEST_BATCH}, or dynamic")
         if self.size is not None and self.size != nearest(self.size):
-            rows, columns = nearest(self.size)
+            found, fitting = ("x".join(map(str, size)) for size in (self.size, nearest(self.size)))
             raise ExportError(
-                f"a size of {self.size_text} asked for; expected rows x columns, both multiples of {SIZE_MULTIPLE} "
-                f"from {SIZE_MULTIPLE} to {LARGEST_SIDE_px}; the nearest is {rows}x{columns}"
+                f"a size of {found} asked for; expected rows x columns, both multiples of {SIZE_MULTIPLE} from "
+                f"{SIZE_MULTIPLE} to {LARGEST_SIDE_px}; the nearest is {fitting}"
             )
-
-    @property
-    def size_text(self) -> str:
-        return "dynamic" if self.size is None else f"{self.size[0]}x{self.size[1]}"
 
     @property
     def inputs(self) -> tuple[str, str]:
@@ -77,14 +73,18 @@ class Form:
     @property
     def metadata(self) -> dict[str, str]:
         """What the file says about itself, all but the weights."""
-        return {
-            "ffs_ros.version": __version__,
-            "ffs_ros.size": self.size_text,
-            "ffs_ros.batch": str(self.batch or "dynamic"),
-            "ffs_ros.iterations": str(self.iterations),
-            "ffs_ros.io": self.io,
-            "ffs_ros.max_disparity": str(MAX_DISPARITY_px),
+        rows, columns = self.size or ("dynamic", "dynamic")
+        notes = {
+            "version": __version__,
+            "height": rows,
+            "width": columns,
+            "batch": self.batch or "dynamic",
+            "iterations": self.iterations,
+            "max_disparity": MAX_DISPARITY_px,
+            "io": self.io,
+            "precision": "fp32",
         }
+        return {f"ffs_ros.{key}": str(value) for key, value in notes.items()}
 
 
 def nearest(size: tuple[int, int]) -> tuple[int, int]:

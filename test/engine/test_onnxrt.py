@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ffs_ros.engine import open_engine
-from ffs_ros.engine.onnxrt import OnnxEngine, _place
+from ffs_ros.engine.onnxrt import OnnxEngine, _opened_session, _place
 from ffs_ros.errors import EngineError
 
 onnx = pytest.importorskip("onnx")
@@ -176,3 +176,17 @@ def test_gpu_that_does_not_start_is_said(caplog: pytest.LogCaptureFixture) -> No
         assert caplog.text == ""
         assert place([cuda, cpu], [cpu]) == "CPU; CUDA did not start"
     assert "GPU 1 did not start" in caplog.text
+
+
+def test_cpu_by_choice(tiny_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU index the graph stays on the CPU, CUDA or not, and no warning is due."""
+    used: list[Any] = []
+    runtime: Any = SimpleNamespace(
+        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
+        InferenceSession=lambda *_, providers: used.append(providers),
+    )
+    _opened_session(runtime, tiny_onnx(), None, 1)
+    assert used == [["CPUExecutionProvider"]]
+    session = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
+    assert _place(runtime, session, gpu_index=None) == "CPU"

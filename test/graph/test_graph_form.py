@@ -19,13 +19,15 @@ def test_shapes_and_notes():
     assert open_.output_shape == ("batch", 1, "height", "width")
     assert fixed.metadata == {
         "ffs_ros.version": __version__,
-        "ffs_ros.size": "480x736",
+        "ffs_ros.height": "480",
+        "ffs_ros.width": "736",
         "ffs_ros.batch": "1",
         "ffs_ros.iterations": "8",
         "ffs_ros.io": "image",
         "ffs_ros.max_disparity": "192",
+        "ffs_ros.precision": "fp32",
     }
-    assert (open_.metadata["ffs_ros.size"], open_.metadata["ffs_ros.batch"]) == ("dynamic", "dynamic")
+    assert {open_.metadata[f"ffs_ros.{axis}"] for axis in ("height", "width", "batch")} == {"dynamic"}
 
 
 @pytest.mark.parametrize(

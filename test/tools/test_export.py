@@ -13,12 +13,14 @@ from ffs_ros import __version__, cli
 from ffs_ros.checkpoint import open_checkpoint
 from ffs_ros.errors import ExportError
 from ffs_ros.tools import export
+from ffs_ros.tools.export_proof import shifted_pairs
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("torch")
 
 from ffs_ros.engine import open_engine  # noqa: E402
+from ffs_ros.engine.onnxrt import OnnxEngine  # noqa: E402
 from ffs_ros.graph import model as graph_model  # noqa: E402
 from ffs_ros.matcher import StereoMatcher  # noqa: E402
 
@@ -45,16 +47,19 @@ def test_exported_file_is_ready_to_infer(checkpoint, shared, tmp_path, capsys):
     said = capsys.readouterr().out
     model = onnx.load(out)
     assert {entry.key: entry.value for entry in model.metadata_props} == {
-        "ffs_ros.size": "96x160",
-        "ffs_ros.batch": "1",
-        "ffs_ros.iterations": "8",
-        "ffs_ros.io": "image",
-        "ffs_ros.max_disparity": "192",
         "ffs_ros.version": __version__,
         "ffs_ros.checkpoint_sha256": open_checkpoint(checkpoint).sha256,
+        "ffs_ros.checkpoint_is_released_file": "false",
+        "ffs_ros.height": "96",
+        "ffs_ros.width": "160",
+        "ffs_ros.batch": "1",
+        "ffs_ros.iterations": "8",
+        "ffs_ros.max_disparity": "192",
+        "ffs_ros.io": "image",
+        "ffs_ros.precision": "fp32",
     }
-    assert f"{out}: {len(model.graph.node)} nodes, " in said
-    assert "largest difference " in said
+    assert f"{out}: {len(model.graph.node):,} nodes, " in said
+    assert "they differ by " in said
     assert f"next: ffs infer {out} LEFT RIGHT -o OUT" in said
     assert list(tmp_path.iterdir()) == [out]
 
@@ -68,9 +73,9 @@ def test_open_forms(checkpoint, tmp_path, capsys):
     out = tmp_path / "model.onnx"
     assert ffs(checkpoint, "-o", out, "--dynamic-size", "--batch", "dynamic", "--io", "tensor", "--iters", 1) == 0
     said = capsys.readouterr().out
-    assert said.count("largest difference") == 2
-    assert "PyTorch at 96x160" in said
-    assert "PyTorch at 128x64" in said
+    assert said.count("they differ by") == 2
+    assert "run it at 96x160 in PyTorch" in said
+    assert "run it at 128x64 in PyTorch" in said
     shape = [axis.dim_param or axis.dim_value for axis in onnx.load(out).graph.input[0].type.tensor_type.shape.dim]
     assert shape == ["batch", 3, "height", "width"]
 
@@ -87,16 +92,32 @@ def test_a_wrong_graph_is_not_written(checkpoint, tmp_path, monkeypatch, capsys)
 
     monkeypatch.setattr(graph_model, "build_model", wrong)
     assert ffs(checkpoint, "-o", out, "--size", "64x64", "--iters", 1) == 2
-    assert "ffs: the graph differs from the network in PyTorch by " in capsys.readouterr().err
+    assert "ffs: at 64x64 ONNX Runtime and PyTorch differ by " in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert out.read_bytes() == b"yesterday's"
 
 
 def test_nan_is_no_agreement(checkpoint, tmp_path, monkeypatch, capsys):
     """A graph that gives NaN does not pass for equal."""
-    monkeypatch.setattr(export, "disparity_by_onnxruntime", lambda *_: np.full((1, 1, 64, 64), np.nan, np.float32))
+    really_infer = OnnxEngine.infer
+    monkeypatch.setattr(OnnxEngine, "infer", lambda *a: {k: v * np.nan for k, v in really_infer(*a).items()})
     assert ffs(checkpoint, "-o", tmp_path / "model.onnx", "--size", "64x64", "--iters", 1) == 2
-    assert "by nan px" in capsys.readouterr().err
+    assert "differ by nan px" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_the_checker_refuses_is_not_written(checkpoint, tmp_path, monkeypatch, capsys):
+    """A node without an input it needs stops the export before anything runs."""
+    really_build = graph_model.build_model
+
+    def broken(*arguments):
+        model = really_build(*arguments)
+        del model.graph.node[-2].input[0]
+        return model
+
+    monkeypatch.setattr(graph_model, "build_model", broken)
+    assert ffs(checkpoint, "-o", tmp_path / "model.onnx", "--size", "64x64", "--iters", 1) == 2
+    assert "the ONNX checker refuses the graph" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,12 +126,12 @@ def test_nan_is_no_agreement(checkpoint, tmp_path, monkeypatch, capsys):
     [
         (("-o", "model.onnx", "--size", "480x737"), "the nearest is 480x736"),
         (("-o", "model.onnx", "--size", "480x99999"), "from 32 to 2048; the nearest is 480x2048"),
-        (("-o", "model.onnx", "--size", "big"), "--size is 'big'; expected rows x columns, for example 480x736"),
+        (("-o", "model.onnx", "--size", "big"), "--size is 'big': expected rows x columns, such as --size 480x736"),
         (("-o", "model.onnx", "--iters", 0), "0 iterations asked for; expected 1 to 64"),
-        (("-o", "model.onnx", "--batch", "many"), "--batch is 'many'; expected a number of pairs or 'dynamic'"),
+        (("-o", "model.onnx", "--batch", "many"), "--batch is 'many': expected a number of pairs, or 'dynamic'"),
         (("-o", "model.onnx", "--batch", "0"), "a batch of 0 asked for"),
-        (("-o", "model.engine"), "the output is called model.engine; expected a name that ends in .onnx"),
-        (("-o", "nowhere/model.onnx"), "the folder nowhere does not exist; make it first"),
+        (("-o", "model.engine"), "the output is 'model.engine': expected a name that ends in .onnx"),
+        (("-o", "nowhere/model.onnx"), "the folder nowhere of the output does not exist; make it first"),
         (("-o", "model.onnx"), "none.pth"),
     ],
 )
@@ -151,7 +172,7 @@ def test_range_of_the_checkpoint(capsys):
 
 def test_pairs_of_the_proof():
     """Textured images, the right one the left one moved by the stated disparity, each pair by its own."""
-    pairs = export.shifted_pairs(2, (64, 96))
+    pairs = shifted_pairs(2, (64, 96))
     assert (pairs.left_BHW3.shape, pairs.left_BHW3.dtype) == ((2, 64, 96, 3), np.uint8)
     for left, right, shift in zip(*pairs, strict=True):
         np.testing.assert_array_equal(right[:, : 96 - shift], left[:, shift:])

@@ -18,12 +18,12 @@ EXTRAS = {
     ],
     "onnxruntime": ["onnxruntime>=1.17"],
     # JetPack brings its own TensorRT, which a wheel in the same environment would hide.
-    "tensorrt": ["tensorrt>=10.0; platform_machine != 'aarch64'", "pycuda>=2022.1"],
+    "tensorrt": ["tensorrt>=8.6; platform_machine != 'aarch64'", "pycuda>=2022.1"],
     "rtx": ["tensorrt-rtx>=1.0"],
     "export": ["torch>=2.4", "onnx>=1.16", "onnxruntime>=1.17", "safetensors>=0.4"],
     "bag": ["rosbags>=0.10"],
-    "train": ["torch>=2.4", "safetensors>=0.4"],
-    "cluster": ["torch>=2.4", "safetensors>=0.4"],
+    "train": ["torch>=2.4", "lightning>=2.2", "tensorboard>=2.14", "optuna>=3.5", "safetensors>=0.4"],
+    "cluster": ["ray>=2.9", "fsspec>=2023.10"],
     "test": [
         "pytest>=7.4",
         "pytest-timeout>=2.2",

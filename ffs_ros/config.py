@@ -62,9 +62,7 @@ class NodeConfig:
         0.01, "Largest difference of two stamps that still pair.", unit="s", minimum=1e-6, maximum=10.0
     )
     queue_size: int = _parameter(10, "Images of each side that wait for their partner.", minimum=1, maximum=1000)
-    autostart: bool = _parameter(
-        True, "Configure and activate at start, without a lifecycle manager."
-    )
+    autostart: bool = _parameter(True, "Configure and activate at start, without a lifecycle manager.")
 
 
 def parameter_facts() -> dict[str, tuple[type, Any, ParameterFacts]]:

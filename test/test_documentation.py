@@ -25,7 +25,8 @@ def test_readme_lists_every_parameter_as_it_is_declared() -> None:
 
 def test_readme_commands_name_verbs_and_make_targets_that_exist() -> None:
     """No command in a shell block of the README names a verb or a make target that is not there."""
-    commands = [line.split("#")[0] for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    commands = [line.split("#")[0] for block in blocks for line in block.splitlines()]
     verbs = {line.split()[1] for line in commands if line.startswith("ffs ")}
     targets = {line.split()[1] for line in commands if line.startswith("make ")}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

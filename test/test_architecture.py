@@ -46,7 +46,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros"}),
     "weights": Part(set(), set(), set()),
 }
-RUNTIMES = {path.stem for path in SOURCE.glob("engine/*.py")} - {"__init__", "contract"}
+RUNTIMES = {path.stem for path in SOURCE.glob("engine/*.py")} - {"__init__", "contract", "folder"}
 
 
 class Import(NamedTuple):

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ffs_ros.engine.folder import engine_path
 from ffs_ros.errors import EngineError
 
 SGBM = "sgbm"
@@ -70,6 +71,7 @@ class Engine(Protocol):
 def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int | None = 0, threads: int = 0) -> Engine:
     """Open ``sgbm`` or an engine file, with the runtime that its name asks for.
 
+    A name without a folder may also be that of a file in ``folder.engine_folder()``.
     ``max_disparity`` (px) is the range of ``sgbm``; a network's range is part of its file. ``gpu_index`` picks the GPU
     where the runtime has one, None keeps to the CPU; ``threads`` limits the CPU threads, 0 leaves the choice to the
     runtime.
@@ -79,7 +81,7 @@ def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int 
         from ffs_ros.engine.sgbm import SgbmEngine
 
         return SgbmEngine(max_disparity=max_disparity)
-    path = Path(engine).expanduser()
+    path = engine_path(engine)
     if path.suffix == ".onnx":
         from ffs_ros.engine.onnxrt import OnnxEngine
 

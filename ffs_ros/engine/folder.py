@@ -23,8 +23,7 @@ def engine_folder() -> Path:
 
 
 def engine_path(engine: str | Path) -> Path:
-    """The file that ``engine`` names: itself, or, where there is none and it is a name without a folder, the one of that
-    name in ``engine_folder``."""
+    """The file that ``engine`` names; where there is none, a bare name is looked up in ``engine_folder``."""
     path = Path(engine).expanduser()
     kept = engine_folder() / path
     return kept if path.parent == Path() and not path.exists() and kept.exists() else path

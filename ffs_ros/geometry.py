@@ -17,6 +17,8 @@ from ffs_ros.errors import CalibrationError
 # that, but not for what would shift a match: a relative 1e-4 of fx is 0.06 px at the border of a 1280 px wide image.
 _FOCAL_TOLERANCE = 1e-4
 _ROW_TOLERANCE_PX = 0.1
+_SHORTEST_BASELINE_M = 1e-3
+"""No two cameras are that close; a P[3] without its factor fx is."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,14 @@ class StereoCamera:
             )
         _require_equal_projections(left, right)
         if right.tx == 0.0:
-            swapped = "; the left one has it instead, so left and right look swapped" if left.tx < 0.0 else ""
+            remedy = (
+                "the left one has it instead: left and right are swapped; swap the topics"
+                if left.tx < 0.0
+                else "run a stereo calibration and publish its result"
+            )
             raise CalibrationError(
                 "the right CameraInfo has P[3] = 0, so there is no baseline: it lives in the RIGHT CameraInfo's "
-                f"P[3] = -fx * baseline{swapped}; run a stereo calibration and publish its result"
+                f"P[3] = -fx * baseline; {remedy}"
             )
         if right.tx > 0.0:
             raise CalibrationError(
@@ -73,6 +79,12 @@ class StereoCamera:
                 f"the left CameraInfo has P[3] = {left.tx:g} and the right one {right.tx:g}: expected 0 on the left; "
                 "publish the left camera's own calibration there"
             )
+        baseline_m = (left.tx - right.tx) / left.fx
+        if baseline_m < _SHORTEST_BASELINE_M:
+            raise CalibrationError(
+                f"the right CameraInfo has P[3] = {right.tx:g}, which makes the baseline {1e3 * baseline_m:.2g} mm: "
+                "P[3] is -fx * baseline, in pixels times metres, and looks like -baseline; multiply it by fx"
+            )
         return cls(
             width=left.width,
             height=left.height,
@@ -81,7 +93,7 @@ class StereoCamera:
             cx_left_px=left.cx,
             cx_right_px=right.cx,
             cy_px=left.cy,
-            baseline_m=(left.tx - right.tx) / left.fx,
+            baseline_m=baseline_m,
         )
 
     @property

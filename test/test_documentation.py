@@ -41,3 +41,12 @@ def test_readme_links_lead_somewhere() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_readme_quotes_what_the_node_says() -> None:
+    """Every "it says" of the troubleshooting table is a text in the code."""
+    rows = README.split("## Troubleshooting")[1].split("## For developers")[0].splitlines()
+    quoted = [row.split("|")[1].strip() for row in rows if row.startswith("|")][2:]
+    code = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "ffs_ros").rglob("*.py"))
+    joined = re.sub(r'"\s*f?"', "", code)  # sentences are written in several pieces
+    assert [text for text in quoted if not text.startswith("nothing") and text not in joined] == ["depth comes slowly"]

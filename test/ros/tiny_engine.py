@@ -21,23 +21,28 @@ def write_tiny_engine(path: Path, height: int | None = None, width: int | None =
     from onnx import TensorProto, helper, numpy_helper
 
     rows, columns = height or "H", width or "W"
-    weights = {
-        "red": np.array([0.25, 0.0, 0.0], np.float32).reshape(3, 1),
-        "blue": np.array([0.0, 0.0, 0.125], np.float32).reshape(3, 1),
-        "green": np.array([0.0, 1.0, 0.0], np.float32).reshape(3, 1),
-        "full": np.array(254.5, np.float32),
+    weights: dict[str, np.ndarray] = {
+        "red": np.array(0, np.int64),
+        "green": np.array(1, np.int64),
+        "blue": np.array(2, np.int64),
+        "quarter": np.array(0.25, np.float32),
+        "eighth": np.array(0.125, np.float32),
+        "full": np.array(255, np.uint8),
         "none": np.array(np.nan, np.float32),
+        "channel_axis": np.array([1], np.int64),
     }
     nodes = [
-        helper.make_node("Cast", ["left"], ["left_float"], to=TensorProto.FLOAT),
-        helper.make_node("Cast", ["right"], ["right_float"], to=TensorProto.FLOAT),
-        helper.make_node("MatMul", ["left_float", "red"], ["left_red"]),
-        helper.make_node("MatMul", ["left_float", "green"], ["left_green"]),
-        helper.make_node("MatMul", ["right_float", "blue"], ["right_blue"]),
-        helper.make_node("Add", ["left_red", "right_blue"], ["sum"]),
-        helper.make_node("Greater", ["left_green", "full"], ["hole"]),
+        helper.make_node("Gather", ["left", "red"], ["left_red"], axis=3),
+        helper.make_node("Gather", ["left", "green"], ["left_green"], axis=3),
+        helper.make_node("Gather", ["right", "blue"], ["right_blue"], axis=3),
+        helper.make_node("Cast", ["left_red"], ["left_float"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["right_blue"], ["right_float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["left_float", "quarter"], ["left_part"]),
+        helper.make_node("Mul", ["right_float", "eighth"], ["right_part"]),
+        helper.make_node("Add", ["left_part", "right_part"], ["sum"]),
+        helper.make_node("Equal", ["left_green", "full"], ["hole"]),
         helper.make_node("Where", ["hole", "none", "sum"], ["answer"]),
-        helper.make_node("Transpose", ["answer"], ["disparity"], perm=[0, 3, 1, 2]),
+        helper.make_node("Unsqueeze", ["answer", "channel_axis"], ["disparity"]),
     ]
     images = [helper.make_tensor_value_info(n, TensorProto.UINT8, [1, rows, columns, 3]) for n in ("left", "right")]
     output = helper.make_tensor_value_info("disparity", TensorProto.FLOAT, [1, 1, rows, columns])

@@ -1,0 +1,160 @@
+"""What the node adds to its engine: second image's arrival -> everything published, minus inference.
+
+    python test/benchmarks/node_overhead.py [--pairs 300] [--rate 30] [--rounds 2]
+
+The real node on a small ONNX graph, and beside it, in turns on the same machine, the least that rclpy allows: a sketch
+that divides a stored disparity and publishes it and the depth from its callback, with no pairing, no checks, no worker
+and no answer missing. Both get rgb8 pairs of 640x480 from another process and publish disparity and 32FC1 depth to a
+third, over the shipped transport profile. The camera and the consumer are transport.py's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from array import array
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "ros"), str(Path(__file__).resolve().parent)]
+
+HEIGHT, WIDTH = 480, 640
+TRANSPORT = Path(__file__).with_name("transport.py")
+
+
+def real_node(report: Path, ros_arguments: list[str]) -> None:
+    """The node; at its end it writes down how long the steps of each pair took, in ms."""
+    from ffs_ros.ros import node as module
+
+    class WatchedNode(module.StereoNode):
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            self.frames.times = deque()
+
+        def destroy_node(self) -> None:
+            rows = [
+                (t.overhead_ms, (t.started_ns - t.arrival_ns) / 1e6, t.inference_ns / 1e6) for t in self.frames.times
+            ]
+            report.write_text(json.dumps(rows))
+            super().destroy_node()
+
+    module.StereoNode = WatchedNode
+    module.main(ros_arguments)
+
+
+def sketch(report: Path) -> None:
+    """The least: no pairing, no checks, no worker."""
+    import rclpy
+    from rclpy.executors import ExternalShutdownException
+    from rclpy.qos import qos_profile_sensor_data
+    from sensor_msgs.msg import CameraInfo, Image
+    from stereo_msgs.msg import DisparityImage
+
+    rclpy.init()
+    node = rclpy.create_node("sketch")
+    publish_disparity = node.create_publisher(DisparityImage, "disparity", 5).publish
+    publish_depth = node.create_publisher(Image, "depth/image_rect", 5).publish
+    disparity_HW = np.random.default_rng(0).uniform(1, 60, (HEIGHT, WIDTH)).astype(np.float32)
+    rows: list[tuple[float, float, float]] = []
+
+    def filled(message: Image, header: Any, pixels_HW: np.ndarray) -> Image:
+        message.header, message.height, message.width = header, HEIGHT, WIDTH
+        message.encoding, message.step = "32FC1", 4 * WIDTH
+        message.data = array("B")
+        message.data.frombytes(pixels_HW.data.cast("B"))
+        return message
+
+    def right(message: Image) -> None:
+        start = time.perf_counter()
+        np.frombuffer(message.data, np.uint8).reshape(HEIGHT, WIDTH, 3)
+        disparity = DisparityImage(header=message.header, f=500.0, t=0.1, max_disparity=64.0)
+        filled(disparity.image, message.header, disparity_HW)
+        publish_disparity(disparity)
+        publish_depth(filled(Image(), message.header, np.float32(50.0) / disparity_HW))
+        rows.append((1e3 * (time.perf_counter() - start), 0.0, 0.0))
+
+    node.create_subscription(Image, "right/image_rect", right, qos_profile_sensor_data)
+    for kind, topic in (
+        (Image, "left/image_rect"),
+        (CameraInfo, "left/camera_info"),
+        (CameraInfo, "right/camera_info"),
+    ):
+        node.create_subscription(kind, topic, lambda message: None, qos_profile_sensor_data)
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        report.write_text(json.dumps(rows))
+
+
+def measure(role: str, pairs: int, rate_hz: float) -> np.ndarray:
+    """Milliseconds of each counted pair: overhead, waiting for the worker, inference; shape (pairs, 3)."""
+    from tiny_engine import write_tiny_engine
+
+    from ffs_ros.ros.transport import environment
+
+    env = {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(1 + os.getpid() % 100)}
+    env.update(environment(env))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        engine = write_tiny_engine(folder / "tiny.onnx", HEIGHT, WIDTH)
+        started: list[subprocess.Popen[str]] = []
+
+        def start(*command: str) -> subprocess.Popen[str]:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            started.append(subprocess.Popen([sys.executable, *command], env=env, text=True, **pipes))
+            return started[-1]
+
+        try:
+            own = [__file__, "--role", role, "--json", str(folder / "times")]
+            node = start(*own, "--ros-args", "-p", f"engine:={engine}")
+            consumer = start(str(TRANSPORT), "--role", "consumer", "--json", str(folder / "consumer"))
+            camera = start(str(TRANSPORT), "--role", "camera", "--pairs", str(pairs), "--rate", str(rate_hz))
+            assert consumer.stdout is not None
+            if consumer.stdout.readline() != "discovered\n":
+                raise RuntimeError("the consumer got no depth")
+            camera.communicate("\n")
+            for process in (node, consumer):
+                process.send_signal(signal.SIGINT)
+                process.wait(15)
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
+        return np.array(json.loads((folder / "times").read_text()))[-pairs:]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=300, help="counted pairs of each run")
+    parser.add_argument("--rate", type=float, default=30.0, help="pairs per second")
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each")
+    parser.add_argument("--role", choices=("node", "sketch"), help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
+    arguments, ros_arguments = parser.parse_known_args()
+    if arguments.role:
+        return real_node(arguments.json, ros_arguments) if arguments.role == "node" else sketch(arguments.json)
+    print(
+        f"{WIDTH}x{HEIGHT} rgb8 at {arguments.rate:g} Hz, disparity and depth out; {os.cpu_count()} CPUs; ms: p50 p99"
+    )
+    for _ in range(arguments.rounds):
+        for role in ("node", "sketch"):
+            rows = measure(role, arguments.pairs, arguments.rate)
+            overhead, wait, inference = (
+                "{:5.2f} {:5.2f}".format(*np.percentile(column, (50, 99))) for column in rows.T
+            )
+            parts = f"   of it waiting for the worker {wait}   besides inference {inference}" if role == "node" else ""
+            print(f"  {role:<6} load {os.getloadavg()[0]:.1f}   overhead {overhead}{parts}", flush=True)
+    return None
+
+
+if __name__ == "__main__":
+    main()

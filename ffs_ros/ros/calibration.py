@@ -45,7 +45,6 @@ class Calibration:
                 )
         numbers = _numbers_of(left), _numbers_of(right)
         if self._camera is None or numbers != self._numbers:
-            self._camera = None
             self._camera = StereoCamera.from_camera_info(left, right)
             self._numbers = numbers
         _check_sides(left_image, right_image, left, right)

@@ -159,7 +159,7 @@ class Graph:
                 info.header = header
                 self.publish(f"{side}/camera_info", info)
         for side, image in (("left", left), ("right", right)):
-            image.header = Header(stamp=header.stamp, frame_id=header.frame_id)
+            image.header = Header(stamp=header.stamp, frame_id=f"camera_{side}_optical_frame")
             self.publish(f"{side}/image_rect", image)
         return stamp_ns_of(left)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+from ffs_ros.advice import cannot_read
 from ffs_ros.errors import CalibrationError, FileError
 from ffs_ros.geometry import StereoCamera
 
@@ -53,7 +54,7 @@ def _text_of(path: Path) -> str:
             raise FileError(f"{path} is larger than {_MOST_BYTES} bytes: expected a calibration in text")
         return content.decode("utf-8-sig")
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
+        raise FileError(cannot_read(path, error)) from error
     except UnicodeDecodeError as error:
         raise FileError(f"{path} is not text: expected {_KNOWN}") from error
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ffs_ros.advice import export_size
 from ffs_ros.errors import EngineError
 
 MODES = ("auto", "pad", "letterbox", "resize")
@@ -56,9 +57,11 @@ class InputFit:
             mode = "pad" if min(missing) >= 0 and max(missing) <= _MOST_AUTO_PADDING_PX else "letterbox"
         if mode == "pad":
             if min(missing) < 0:
+                size = export_size(camera_size)
+                larger = f", or export a larger engine: ffs export CHECKPOINT -o FILE.onnx {size}" if size else ""
                 raise EngineError(
                     f"the image is {camera_size[1]}x{camera_size[0]} and the engine takes {columns}x{rows}: padding "
-                    "cannot make an image smaller; use fit 'auto', 'letterbox' or 'resize', or export a larger engine"
+                    f"cannot make an image smaller; use fit 'auto', 'letterbox' or 'resize'{larger}"
                 )
             content_size = camera_size
         elif mode == "resize":

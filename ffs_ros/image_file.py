@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError
 from ffs_ros.whole_file import whole_file
 
@@ -25,7 +26,7 @@ def read_rgb(path: str | Path) -> np.ndarray:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
+        raise FileError(cannot_read(path, error)) from error
     if not _is_complete(content):
         raise FileError(f"{path} is cut short after {len(content)} bytes: expected a whole picture; copy it again")
     try:

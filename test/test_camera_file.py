@@ -149,7 +149,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, sentence: str) 
 
 def test_missing_file(tmp_path: Path) -> None:
     """The path and the reason."""
-    with pytest.raises(FileError, match=r"cannot read .*none\.txt: No such file"):
+    with pytest.raises(FileError, match=r"cannot read .*none\.txt: No such file or directory; check the name"):
         read_camera(tmp_path / "none.txt")
 
 

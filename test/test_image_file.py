@@ -91,7 +91,7 @@ def test_floats_are_no_picture(tmp_path: Path) -> None:
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     """The path and the reason."""
-    with pytest.raises(FileError, match=r"cannot read .*none\.png: No such file"):
+    with pytest.raises(FileError, match=r"cannot read .*none\.png: No such file or directory; check the name"):
         read_rgb(tmp_path / "none.png")
     with pytest.raises(FileError, match="Is a directory"):
         read_rgb(tmp_path)

@@ -5,6 +5,7 @@ Legend of shapes: B batch, H and W rows and columns.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from ffs_ros.engine.folder import engine_path
 from ffs_ros.errors import EngineError
 
 SGBM = "sgbm"
+_CHECKPOINT_ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 class TensorSpec(NamedTuple):
@@ -86,6 +88,11 @@ def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int 
         from ffs_ros.engine.onnxrt import OnnxEngine
 
         return OnnxEngine(path, gpu_index=gpu_index, threads=threads)
+    if path.suffix in _CHECKPOINT_ENDINGS:
+        raise EngineError(
+            f"'{engine}' is a checkpoint by its name, not yet an engine; make one of it: "
+            f"ffs export {shlex.quote(str(engine))} -o {shlex.quote(path.stem + '.onnx')}"
+        )
     raise EngineError(
         f"'{engine}' is no engine that this version can open: expected '{SGBM}' or a .onnx file "
         f"(ffs export CHECKPOINT -o model.onnx writes one)"

@@ -83,7 +83,7 @@ def stereo_inputs(engine: Engine) -> StereoInputs:
             return StereoInputs(contract.left, contract.right, size, contract.tensor_of)
     raise EngineError(
         f"engine '{engine.info.name}' takes {described(engine.inputs)}; expected {' or '.join(map(str, _CONTRACTS))}, "
-        "for one pair at a time (B = 1); export it with ffs export"
+        "for one pair at a time (B = 1); export it with ffs export, with --batch 1"
     )
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ffs_ros.advice import export_size, few_answers
 from ffs_ros.camera_file import FORMATS, read_camera
-from ffs_ros.config import NodeConfig
+from ffs_ros.config import NodeConfig, parameter_facts
 from ffs_ros.engine import open_engine
-from ffs_ros.errors import FileError
-from ffs_ros.fit import MODES
+from ffs_ros.errors import CalibrationError, EngineError, FileError
+from ffs_ros.fit import MODES, InputFit
 from ffs_ros.geometry import StereoCamera, depth_from_disparity, points_from_depth
 from ffs_ros.image_file import read_rgb, write_png
 from ffs_ros.matcher import StereoMatcher
@@ -26,15 +27,19 @@ HELP = f"""\
 ffs infer sgbm left.png right.png -o out --camera calib.txt
 
 Disparity of two rectified images; with a calibration depth and points too. OUT receives
-  disparity.pfm   float32, pixels of the left image, +inf for no answer
+  disparity.pfm   float32, x_left - x_right in pixels, +inf for no answer; on verged rigs the node's topic differs: it
+                  has the principal points' difference, cx_left - cx_right, subtracted
   disparity.png   the same in colours, near is warm
-  depth.png       16 bit, millimetres, 0 for none     (with --camera, as the two below)
+  depth.png       16 bit, millimetres, 0 for none or beyond 65.535 m (with --camera, as the two below)
   depth.npy       float32, metres, NaN for none
   cloud.ply       points of the left camera's optical frame, with colours
 
 Calibrations:
 {FORMATS}
 """
+
+_FACTS = parameter_facts()["max_disparity"][2]
+_LEAST_RANGE_PX, _LARGEST_RANGE_PX = int(_FACTS.minimum or 0), int(_FACTS.maximum or 0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-disparity", metavar="N", type=int, default=defaults.max_disparity,
-        help="search range of sgbm in pixels (default: %(default)s)",
+        help=f"search range of sgbm, {_LEAST_RANGE_PX} to {_LARGEST_RANGE_PX} pixels (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--mask-out-of-view", action="store_true", help="no answer where the match lies left of the right image"
@@ -58,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    """Write every file, or raise FfsError."""
+    if not _LEAST_RANGE_PX <= args.max_disparity <= _LARGEST_RANGE_PX:
+        raise EngineError(
+            f"--max-disparity is {args.max_disparity}: expected {_LEAST_RANGE_PX} to {_LARGEST_RANGE_PX} pixels"
+        )
     left_HW3, right_HW3 = read_rgb(args.left), read_rgb(args.right)
     height, width = left_HW3.shape[:2]
     if left_HW3.shape != right_HW3.shape:
@@ -68,7 +78,13 @@ def main(args: argparse.Namespace) -> None:
     camera = None
     if args.camera is not None:
         camera = read_camera(args.camera, image_size=(height, width))
-        camera.check_image_size(height, width)
+        try:
+            camera.check_image_size(height, width)
+        except CalibrationError:
+            raise CalibrationError(
+                f"{args.camera} is for {camera.width}x{camera.height} images and {args.left} is {width}x{height}: "
+                f"depth would be wrong; give --camera a file for {width}x{height}"
+            ) from None
 
     with open_engine(args.engine, max_disparity=args.max_disparity, threads=args.threads) as engine:
         matcher = StereoMatcher(engine, args.fit, args.mask_out_of_view)
@@ -76,13 +92,19 @@ def main(args: argparse.Namespace) -> None:
         start_s = time.perf_counter()
         disparity_HW = matcher.match(left_HW3, right_HW3)
         latency_ms = 1e3 * (time.perf_counter() - start_s)
-        print(f"{engine.info.name}, {engine.info.runtime}: {width}x{height} in {latency_ms:.0f} ms")
+        print(f"{engine.info.name}, {engine.info.runtime}: {width}x{height} in {latency_ms:.0f} ms (first run)")
+        note = _scale_note(matcher.fit_of(height, width))
+        if note:
+            print(note)
 
     write_pfm(args.out / "disparity.pfm", disparity_HW)
     write_png(args.out / "disparity.png", colour_disparity(disparity_HW))
-    print(f"{args.out / 'disparity.pfm'}: {_summary(disparity_HW, 'px')}")
+    print(f"{args.out / 'disparity.pfm'}: {_summary(disparity_HW, 'an answer', 'px')}")
+    hint = few_answers(float(np.isfinite(disparity_HW).mean()))
     if camera is not None:
         _write_depth(args.out, disparity_HW, camera, left_HW3)
+    if hint:
+        print(f"hint: {hint}")
 
 
 def _write_depth(out: Path, disparity_HW: np.ndarray, camera: StereoCamera, left_HW3: np.ndarray) -> None:
@@ -91,7 +113,7 @@ def _write_depth(out: Path, disparity_HW: np.ndarray, camera: StereoCamera, left
     with whole_file(out / "depth.npy") as temporary:
         np.save(temporary, depth_HW)
     points = write_ply(out / "cloud.ply", points_from_depth(depth_HW, camera), left_HW3)
-    print(f"{out / 'depth.npy'}: {_summary(depth_HW, 'm')}")
+    print(f"{out / 'depth.npy'}: {_summary(depth_HW, 'a depth', 'm')}")
     print(f"{out / 'cloud.ply'}: {points} points")
 
 
@@ -102,9 +124,24 @@ def _make_folder(out: Path) -> None:
         raise FileError(f"cannot make the folder {out}: {error.strerror or error}; name another with -o") from error
 
 
-def _summary(map_HW: np.ndarray, unit: str) -> str:
+def _scale_note(fit: InputFit) -> str | None:
+    """How the images were scaled, in words; None when the engine saw them pixel by pixel."""
+    if fit.content_size == fit.camera_size:
+        return None
+    (content_rows, content_columns), (rows, columns) = fit.content_size, fit.engine_size
+    if fit.content_size == fit.engine_size:
+        note = f"resized to the engine's {columns}x{rows}"
+    else:
+        note = f"letterboxed to {content_columns}x{content_rows} inside the engine's {columns}x{rows}"
+    size = export_size(fit.camera_size)
+    if size and (content_rows < fit.camera_size[0] or content_columns < fit.camera_size[1]):
+        note += f"; for full detail export an engine with {size} (rows x columns)"
+    return note
+
+
+def _summary(map_HW: np.ndarray, what: str, unit: str) -> str:
     answered = map_HW[np.isfinite(map_HW)]
     if not answered.size:
-        return "no pixel has an answer"
-    density = 100.0 * answered.size / map_HW.size
-    return f"{density:.1f} % of the pixels, {answered.min():.2f} to {answered.max():.2f} {unit}"
+        return f"no pixel has {what}"
+    share = answered.size / map_HW.size
+    return f"{share:.1%} of the pixels have {what}, {answered.min():.2f} to {answered.max():.2f} {unit}"

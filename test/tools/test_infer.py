@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,8 +61,11 @@ def test_network_writes_every_file(
     assert b"element vertex 5059\n" in (out / "cloud.ply").read_bytes()
     said = capsys.readouterr().out
     assert "tiny.onnx, ONNX Runtime" in said
-    assert "83x61 in" in said
-    assert "disparity.pfm: 100.0 % of the pixels, 0.00 to 63.75 px" in said
+    assert re.search(r"83x61 in \d+ ms \(first run\)\n", said)
+    assert "disparity.pfm: 100.0% of the pixels have an answer, 0.00 to 63.75 px" in said
+    assert "depth.npy: 99.9% of the pixels have a depth, 0.16 to " in said
+    assert "letterboxed" not in said
+    assert "hint" not in said
     assert "cloud.ply: 5059 points" in said
 
 
@@ -85,6 +89,32 @@ def test_options_reach_the_matcher(pair: Path, tiny_onnx: Callable[..., Path]) -
     assert np.isnan(masked[masked.shape[0] // 2]).any()
     assert not (masked > columns).any()
     assert not np.array_equal(masked[:, 64:], plain[:, 64:])
+
+
+@pytest.mark.parametrize(
+    ("size", "fit", "note"),
+    [
+        ((32, 64), "auto", "letterboxed to 44x32 inside the engine's 64x32; for full detail export an engine with "
+         "--size 64x96 (rows x columns)\n"),
+        ((32, 64), "resize", "resized to the engine's 64x32; for full detail export an engine with --size 64x96"),
+        ((122, 192), "auto", "letterboxed to 166x122 inside the engine's 192x122\n"),
+    ],
+)  # fmt: skip
+def test_another_scale_is_said(
+    size: tuple[int, int], fit: str, note: str, pair: Path, tiny_onnx: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Images that the engine did not see pixel by pixel, and the engine that would; none is needed when they grow."""
+    images = pair / "left.png", pair / "right.png"
+    assert ffs("infer", tiny_onnx(size=size), *images, "-o", pair / "out", "--fit", fit, "--threads", 1) == 0
+    assert note in capsys.readouterr().out
+
+
+def test_few_answers_come_with_a_hint(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two images of noise have nothing in common, which is not left to the reader to notice."""
+    assert ffs("infer", "sgbm", pair / "left.png", pair / "right.png", "-o", pair / "out", "--max-disparity", 16) == 0
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"hint: only \d+\.\d% of the pixels have an answer: left and right may be swapped", last_line)
 
 
 def test_sgbm_on_a_verged_pair(shared: Path, tmp_path: Path) -> None:
@@ -121,15 +151,16 @@ def test_bad_input_is_one_line_and_no_output(
         "cam0=[100 0 40; 0 100 30; 0 0 1]\ncam1=[100 0 40; 0 100 30; 0 0 1]\nbaseline=100\nwidth=80\nheight=60\n"
     )
     for arguments, sentence in (
-        (("sgbm", pair / "none.png", right), "cannot read"),
+        (("sgbm", pair / "none.png", right), "none.png: No such file or directory; check the name"),
         (("sgbm", left, pair / "small.png"), "left.png is 83x61 but"),
         (("sgbm", left, pair / "cut.png"), "cut.png is cut short"),
         (("none.onnx", left, pair / "small.png"), "expected the two rectified images of one pair"),
         (("none.onnx", left, right), "there is no engine file none.onnx"),
         (("sgmb", left, right), "'sgmb' is no engine"),
-        (("sgbm", left, right, "--max-disparity", 0), "max_disparity is 0"),
+        (("model.pth", left, right), "ffs export model.pth -o model.onnx"),
+        (("sgbm", left, right, "--max-disparity", 15), "--max-disparity is 15: expected 16 to 4096 pixels"),
         (("sgbm", left, right, "--camera", pair / "bad.txt"), "bad.txt is no calibration"),
-        (("sgbm", left, right, "--camera", pair / "calib.txt"), "calibration is for 80x60"),
+        (("sgbm", left, right, "--camera", pair / "calib.txt"), "give --camera a file for 83x61"),
         ((tiny_onnx(output="disp"), left, right), "gives 'disp' float32"),
     ):
         assert sentence in refused(capsys, *arguments, "-o", out), arguments

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ffs_ros.advice import EXPORT_PACKAGES
 from ffs_ros.checkpoint import Checkpoint, open_checkpoint
 from ffs_ros.errors import ExportError
 from ffs_ros.graph.form import IMAGE, INPUTS, Form, MAX_DISPARITY_px
@@ -79,7 +80,13 @@ def main(args: argparse.Namespace) -> None:
     megabytes = args.out.stat().st_size / 1e6
     seconds, peak_GB = time.perf_counter() - begin_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{args.out}: {len(model.graph.node):,} nodes, {megabytes:.1f} MB; {seconds:.0f} s, peak {peak_GB:.1f} GB")
-    print(f"next: ffs infer {args.out} LEFT RIGHT -o OUT")
+    if form.batch in (1, None):
+        print(f"next: ffs infer {args.out} LEFT RIGHT -o OUT")
+    else:
+        print(
+            f"it takes {form.batch} pairs at once, for programs of your own; the node and ffs infer run one pair at a "
+            "time: export with --batch 1 for them"
+        )
 
 
 def check_range(settings: dict[str, Any]) -> None:
@@ -125,7 +132,7 @@ def _require_packages() -> None:
     except ImportError as error:
         raise ExportError(
             f"exporting needs torch, onnx and onnxruntime, and one does not import ({error}): "
-            "pip install 'ffs_ros[export]'; PyTorch's CPU build is enough"
+            f"{EXPORT_PACKAGES}; PyTorch's CPU build is enough"
         ) from error
 
 

@@ -98,7 +98,7 @@ def _onnx_model(source: Source) -> onnx.ModelProto:
     except ImportError:
         raise FileError(
             f"{source.path}: is an ONNX file, and the package onnx that reads it is not installed; "
-            f"type: pip install 'ffs_ros[export]'"
+            "type: pip install onnx"
         ) from None
     try:
         model = onnx.load_model_from_string(source.data)

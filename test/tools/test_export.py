@@ -11,7 +11,7 @@ import pytest
 
 from ffs_ros import __version__, cli
 from ffs_ros.checkpoint import open_checkpoint
-from ffs_ros.errors import ExportError
+from ffs_ros.errors import EngineError, ExportError
 from ffs_ros.tools import export
 from ffs_ros.tools.export_proof import shifted_pairs
 
@@ -78,6 +78,19 @@ def test_open_forms(checkpoint, tmp_path, capsys):
     assert "run it at 128x64 in PyTorch" in said
     shape = [axis.dim_param or axis.dim_value for axis in onnx.load(out).graph.input[0].type.tensor_type.shape.dim]
     assert shape == ["batch", 3, "height", "width"]
+    assert "next: ffs infer" in said
+
+
+def test_two_pairs_at_once_are_not_for_infer(checkpoint, tmp_path, capsys):
+    """Engines take one pair, so nobody is sent to ``ffs infer`` with a graph for two; it would refuse it."""
+    out = tmp_path / "model.onnx"
+    assert ffs(checkpoint, "-o", out, "--size", "64x64", "--batch", 2, "--iters", 1) == 0
+    said = capsys.readouterr().out
+    assert "next:" not in said
+    assert "it takes 2 pairs at once" in said
+    assert "--batch 1" in said
+    with open_engine(out, threads=1) as engine, pytest.raises(EngineError, match="with --batch 1"):
+        StereoMatcher(engine)
 
 
 def test_a_wrong_graph_is_not_written(checkpoint, tmp_path, monkeypatch, capsys):
@@ -153,10 +166,10 @@ def test_size_and_open_size_exclude_each_other(capsys):
 
 @pytest.mark.parametrize("missing", ["torch", "onnx", "onnxruntime"])
 def test_missing_packages(missing, tmp_path, monkeypatch, capsys):
-    """Without one of its packages, the sentence names the extra."""
+    """Without one of its packages, the sentence names them all."""
     monkeypatch.setitem(sys.modules, missing, None)
     assert ffs("none.pth", "-o", tmp_path / "model.onnx") == 2
-    assert "pip install 'ffs_ros[export]'" in capsys.readouterr().err
+    assert "pip install torch onnx onnxruntime safetensors" in capsys.readouterr().err
 
 
 def test_range_of_the_checkpoint(capsys):

@@ -157,7 +157,7 @@ def test_onnx_without_its_package(tiny_onnx: Onnx, monkeypatch: pytest.MonkeyPat
         return really_import(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_onnx)
-    with pytest.raises(FileError, match=r"pip install 'ffs_ros\[export\]'"):
+    with pytest.raises(FileError, match=r"type: pip install onnx$"):
         main(_arguments(path))
 
 

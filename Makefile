@@ -18,6 +18,8 @@ ifndef ROS
 unexport PYTHONPATH AMENT_PREFIX_PATH LD_LIBRARY_PATH ROS_DISTRO
 endif
 
+$(foreach name,pair engine gt_scale,$(if $(filter command,$(origin $(name))),$(error PAIR=, ENGINE= and GT_SCALE= are in capitals)))
+
 .PHONY: help demo test lint clean check-python
 
 help:  ## This list

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ffs_ros.advice import ROS_PACKAGES
 from ffs_ros.config import NodeConfig
 from ffs_ros.demo import verdict
 from ffs_ros.demo.pair import DemoPair, pair_in_folder, rendered_pair
@@ -36,6 +37,8 @@ FEWEST_FRAMES = 3
 LONG_ENOUGH_S = 20.0
 """A slow engine may stop after this time, with at least the fewest frames."""
 TIMEOUT_S = 120.0
+PATIENCE_S = 5.0
+"""Without an answer for this long the user wants to know what is going on."""
 
 
 def main() -> None:
@@ -73,7 +76,7 @@ def _demonstrate(args: argparse.Namespace) -> None:
     frames = run.frames
     _say("engine", run.engine)
     if args.engine == SGBM:
-        _say("", f"searching 0 to {max_disparity} px; trained weights do not ship yet")
+        _say("", f"searching 0 to {max_disparity} px")
     duration_s = frames[-1].arrival_s - frames[0].arrival_s
     _say("frames", f"{len(frames)} at {(len(frames) - 1) / duration_s:.1f} Hz (the camera plays {CAMERA_RATE_HZ} Hz)")
     p50_ms, p99_ms = np.percentile([frame.latency_ms for frame in frames], [50, 99])
@@ -128,7 +131,7 @@ def _play(pair: DemoPair, engine: str, max_disparity: int) -> Run:
     except ImportError as error:
         raise FfsError(
             f"ROS 2 is not complete here ({error}); source it (and apt install ros-$ROS_DISTRO-stereo-msgs, if that is "
-            "what is missing), or pip install 'ffs_ros[ros]' for the wheels"
+            f"what is missing), or {ROS_PACKAGES} for the wheels"
         ) from error
 
     in_namespace = ["--ros-args", "-r", f"__ns:={namespace}"]
@@ -143,16 +146,23 @@ def _play(pair: DemoPair, engine: str, max_disparity: int) -> Run:
             node_command = ["ffs_ros.ros.node", *in_namespace, *parameters]
             with running("node", node_command, folder) as node, running("camera", camera_command, folder) as camera:
 
-                def enough() -> bool:
+                def answering() -> bool:
                     node.check_alive()
                     camera.check_alive()
+                    return bool(receiver.frames)
+
+                def enough() -> bool:
+                    if not answering():
+                        return False
                     frames = receiver.frames
-                    long_enough = bool(frames) and time.monotonic() - frames[0].arrival_s > LONG_ENOUGH_S
+                    long_enough = time.monotonic() - frames[0].arrival_s > LONG_ENOUGH_S
                     return len(frames) >= (FEWEST_FRAMES if long_enough else ENOUGH_FRAMES)
 
+                if not receiver.wait(answering, PATIENCE_S):
+                    _say("", "waiting for the engine ...")
                 if not receiver.wait(enough, TIMEOUT_S):
                     raise FfsError(
-                        f"{camera.said().count(PLAYED)} pairs were played in {TIMEOUT_S:.0f} s, but only "
+                        f"{camera.said().count(PLAYED)} pairs were played in over {TIMEOUT_S:.0f} s, but only "
                         f"{len(receiver.frames)} complete answers came; the node said: {node.said()}"
                     )
             stamps_ns = {int(stamp) for stamp in re.findall(rf"^{PLAYED} (\d+)$", camera.said(), re.MULTILINE)}

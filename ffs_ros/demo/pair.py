@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ffs_ros.camera_file import read_camera
-from ffs_ros.errors import FileError
+from ffs_ros.errors import CalibrationError, FileError
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.image_file import read_rgb
 from ffs_ros.pfm import read_pfm
@@ -22,6 +22,7 @@ from ffs_ros.scene import render_pair
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp", ".tif", ".tiff")
 CALIBRATIONS = ("calib.txt", "K.txt", "calib*.txt", "*left*.yaml")
 INVENTED_BASELINE_M = 0.1
+MOST_NAMES_LISTED = 5
 
 
 class DemoPair(NamedTuple):
@@ -64,16 +65,15 @@ def pair_in_folder(folder: Path, gt_scale: float | None = None) -> DemoPair:
     as ``gt_scale`` in a manifest.json beside the folder; 0 is unknown. Raises FileError when images are missing or
     something does not fit them.
     """
+    _check_folder(folder)
     left_HW3, right_HW3 = (read_rgb(_image(folder, side)) for side in ("left", "right"))
     if left_HW3.shape != right_HW3.shape:
-        raise FileError(
-            f"the images in {folder} are {left_HW3.shape[:2]} and {right_HW3.shape[:2]}: expected equal sizes"
-        )
+        raise FileError(f"the images in {folder} are {_size(left_HW3)} and {_size(right_HW3)}: expected equal sizes")
     height, width = left_HW3.shape[:2]
     camera, calibrated, camera_remark = _camera(folder, height, width)
     truth_HW, truth_remark = _truth(folder, gt_scale)
     if truth_HW is not None and truth_HW.shape != (height, width):
-        raise FileError(f"the ground truth in {folder} is {truth_HW.shape} and the images are {(height, width)}")
+        raise FileError(f"the ground truth in {folder} is {_size(truth_HW)} and the images are {_size(left_HW3)}")
     return DemoPair(
         name=folder.resolve().name,
         left_HW3=left_HW3,
@@ -86,20 +86,39 @@ def pair_in_folder(folder: Path, gt_scale: float | None = None) -> DemoPair:
     )
 
 
+def _check_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise FileError(f"{folder} is a file; name its folder: {folder.parent}")
+    raise FileError(f"there is no folder {folder}; check the name")
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
 def _image(folder: Path, side: str) -> Path:
     for ending in IMAGE_ENDINGS:
         if (folder / f"{side}{ending}").is_file():
             return folder / f"{side}{ending}"
-    raise FileError(
-        f"{folder} has no {side} image: expected {side}.png (or .jpg, .pgm, ...); name a folder with a pair"
-    )
+    names = sorted(path.name for path in folder.iterdir())
+    listed = ", ".join(names[:MOST_NAMES_LISTED]) + (", ..." if len(names) > MOST_NAMES_LISTED else "")
+    found = f"it holds {listed}; rename to left.*, right.*" if names else "it is empty"
+    raise FileError(f"{folder} has no {side} image: expected {side}.png (or .jpg, .pgm, ...); {found}")
 
 
 def _camera(folder: Path, height: int, width: int) -> tuple[StereoCamera, bool, str]:
     for pattern in CALIBRATIONS:
         for path in sorted(folder.glob(pattern)):
             camera = read_camera(path, (height, width))
-            camera.check_image_size(height, width)
+            try:
+                camera.check_image_size(height, width)
+            except CalibrationError:
+                raise CalibrationError(
+                    f"{path} is for {camera.width}x{camera.height} images and those beside it are {width}x{height}: "
+                    "depth would be wrong; put the calibration of this size there, or none"
+                ) from None
             return camera, True, f"calibration from {path.name}"
     invented = StereoCamera(
         width=width, height=height, fx_px=float(width), fy_px=float(width),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 from ffs_ros.errors import FfsError
 
 STOP_TIMEOUT_S = 15.0
+WRONG_SETUP = 2
+"""Exit code of a node that has logged in one sentence what its user can put right."""
+_LOGGED_ERROR = re.compile(r"^\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^]]*\]: (.+)$", re.MULTILINE)
 
 
 class Process:
@@ -28,8 +32,14 @@ class Process:
 
     def check_alive(self) -> None:
         """Raises FfsError, with what it said, when it has ended."""
-        if self._popen.poll() is not None:
-            raise FfsError(f"the {self.name} ended with exit code {self._popen.returncode}; it said: {self.said()}")
+        exit_code = self._popen.poll()
+        if exit_code is None:
+            return
+        said = self.said().strip()
+        errors = _LOGGED_ERROR.findall(said)
+        if exit_code == WRONG_SETUP and errors:
+            raise FfsError(errors[-1])
+        raise FfsError(f"the {self.name} ended with exit code {exit_code}; it said: {said}")
 
 
 @contextmanager

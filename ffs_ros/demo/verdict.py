@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ffs_ros.advice import few_answers
 from ffs_ros.demo.pair import DemoPair
 from ffs_ros.geometry import depth_from_disparity
 
-LEAST_DENSITY = 0.3
-"""Below this share of answered pixels a real pair has not been matched, whatever the engine."""
 LEAST_DENSITY_RENDERED = 0.9
 MOST_MEAN_ERROR_RENDERED_PX = 0.5
 MOST_DEPTH_ERROR_RENDERED = 0.03
@@ -87,7 +86,7 @@ def faults(frame: Any, pair: DemoPair, frame_id: str, stamps_ns: Container[int])
 
     stored_HW = _image(disparity.image, np.float32)
     if np.nanmax(stored_HW) > disparity.max_disparity:
-        yield f"disparity reaches {np.nanmax(stored_HW)}, beyond its max_disparity {disparity.max_disparity}"
+        yield f"disparity reaches {np.nanmax(stored_HW):.2f}, beyond its max_disparity {disparity.max_disparity:.2f}"
     yield from _depth_faults(stored_HW, depth_of(depth), disparity)
 
 
@@ -122,17 +121,23 @@ def score(frame: Any, pair: DemoPair) -> Scores:
 
 def shortcomings(scores: Scores, rendered: bool) -> Iterator[str]:
     """A sentence for each score that says that something is wrong, not just difficult."""
-    least = LEAST_DENSITY_RENDERED if rendered else LEAST_DENSITY
-    if scores.density < least:
-        yield f"only {scores.density:.1%} of the pixels have a disparity: expected at least {least:.0%}"
+    hint = None if rendered else few_answers(scores.density)
+    if hint:
+        yield hint
+    if rendered and scores.density < LEAST_DENSITY_RENDERED:
+        yield (
+            f"only {scores.density:.1%} of the pixels have a disparity: expected at least {LEAST_DENSITY_RENDERED:.0%}"
+        )
     if scores.wrong_by_3_px is not None and scores.wrong_by_3_px > MOST_WRONG:
         yield f"{scores.wrong_by_3_px:.1%} of the answers are off by more than 3 px: expected at most {MOST_WRONG:.0%}"
     if not rendered:
         return
     if scores.mean_error_px is None or not scores.mean_error_px <= MOST_MEAN_ERROR_RENDERED_PX:
-        yield f"the mean error is {scores.mean_error_px} px: expected at most {MOST_MEAN_ERROR_RENDERED_PX} px"
+        found = "not known" if scores.mean_error_px is None else f"{scores.mean_error_px:.2f} px"
+        yield f"the mean error is {found}: expected at most {MOST_MEAN_ERROR_RENDERED_PX:.2f} px"
     if scores.median_depth_error is None or not scores.median_depth_error <= MOST_DEPTH_ERROR_RENDERED:
-        yield f"the median depth error is {scores.median_depth_error}: expected at most {MOST_DEPTH_ERROR_RENDERED:.0%}"
+        found = "not known" if scores.median_depth_error is None else f"{scores.median_depth_error:.1%}"
+        yield f"the median depth error is {found}: expected at most {MOST_DEPTH_ERROR_RENDERED:.0%}"
 
 
 def _image(message: Any, dtype: type) -> np.ndarray:

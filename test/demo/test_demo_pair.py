@@ -83,14 +83,30 @@ def test_truth_in_8_bits_needs_its_scale(folder):
 def test_what_does_not_fit_is_refused(folder):
     """A truth of another size, images of unequal sizes and a missing image are sentences."""
     write_pfm(folder / "disp_gt.pfm", np.ones((4, 5), np.float32))
-    with pytest.raises(FileError, match=r"\(4, 5\)"):
+    with pytest.raises(FileError, match="5x4 and the images are 6x4"):
         pair_in_folder(folder)
     cv2.imwrite(str(folder / "right.png"), np.zeros((4, 7, 3), np.uint8))
-    with pytest.raises(FileError, match="equal sizes"):
+    with pytest.raises(FileError, match="6x4 and 7x4: expected equal sizes"):
         pair_in_folder(folder)
     (folder / "left.png").unlink()
-    with pytest.raises(FileError, match="no left image"):
+    with pytest.raises(FileError, match=r"no left image: .*it holds disp_gt\.pfm, right\.png; rename to left\.\*"):
         pair_in_folder(folder)
+
+
+def test_what_is_no_pair_is_said(folder, tmp_path):
+    """A folder that is not there, a file in its place, other names, many of them, none."""
+    with pytest.raises(FileError, match=r"there is no folder .*nowhere; check the name"):
+        pair_in_folder(tmp_path / "nowhere")
+    with pytest.raises(FileError, match=r"left\.png is a file; name its folder: .*mine$"):
+        pair_in_folder(folder / "left.png")
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(FileError, match=r"no left image: .*it is empty$"):
+        pair_in_folder(other)
+    for number in range(7):
+        (other / f"im{number}.png").touch()
+    with pytest.raises(FileError, match=r"it holds im0\.png, .*, im4\.png, \.\.\.; rename to left\.\*, right\.\*$"):
+        pair_in_folder(other)
 
 
 def test_the_rendered_pair_knows_everything():

@@ -143,12 +143,12 @@ def test_an_invented_calibration_has_no_depth_error(frame, pair):
         (Scores(0.95, 0.2, 0.01, 0.01), True, []),
         (Scores(0.5), False, []),
         (Scores(0.5, 2.0, 0.2, None), False, []),
-        (Scores(0.2), False, ["20.0% of the pixels"]),
+        (Scores(0.2), False, ["20.0% of the pixels have an answer: left and right may be swapped"]),
         (Scores(0.9, 30.0, 0.8, None), False, ["80.0% of the answers"]),
         (Scores(0.85, 0.2, 0.0, 0.01), True, ["85.0% of the pixels"]),
-        (Scores(0.95, 0.9, 0.0, 0.01), True, ["mean error"]),
-        (Scores(0.95, 0.2, 0.0, 0.2), True, ["depth error"]),
-        (Scores(0.95, float("nan"), 0.0, None), True, ["mean error", "depth error"]),
+        (Scores(0.95, 0.9, 0.0, 0.01), True, ["mean error is 0.90 px: expected at most 0.50 px"]),
+        (Scores(0.95, 0.2, 0.0, 0.2), True, ["depth error is 20.0%: expected at most 3%"]),
+        (Scores(0.95, float("nan"), 0.0, None), True, ["mean error is nan px", "depth error is not known"]),
     ],
 )
 def test_a_result_that_cannot_be_right_is_said(scores, rendered, words):

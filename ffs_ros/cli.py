@@ -60,6 +60,9 @@ def _run(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--version", action="version", version=f"ffs {__version__}")
     parser.add_argument("verb", metavar="VERB", choices=[*VERBS], help="'ffs VERB --help' says more")
+    if not argv:
+        parser.print_help(sys.stderr)
+        sys.exit(2)
     verb = parser.parse_args(argv[:1]).verb
 
     tool = import_module(VERBS[verb].module)

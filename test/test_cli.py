@@ -105,11 +105,12 @@ def test_version_and_help_exit_with_0(argv, capsys):
 
 @pytest.mark.parametrize("argv", [[], ["infre"]])
 def test_an_unknown_or_missing_verb_is_exit_code_2(argv, capsys):
-    """A wrong verb is refused with the list of right ones; none at all with the usage."""
+    """A wrong verb is refused with the list of right ones; none at all gives the help, with that list."""
     assert exit_code(*argv) == 2
     err = capsys.readouterr().err
     assert "usage: ffs" in err
-    assert not argv or all(name in err for name in cli.VERBS)
+    assert all(name in err for name in cli.VERBS)
+    assert argv or "examples:" in err
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

@@ -114,7 +114,7 @@ def test_full_is_every_extra_that_runs_without_a_gpu(metadata):
     parts = [extra(metadata, name) for name in ("ros", "onnxruntime", "rtx", "export", "bag", "test")]
     assert all(parts)
     assert extra(metadata, "full") == set.union(*parts)
-    assert extra(metadata, "tensorrt") == {"tensorrt>=10.0", "pycuda>=2022.1"}
+    assert extra(metadata, "tensorrt") == {"tensorrt>=8.6", "pycuda>=2022.1"}
     assert not extra(metadata, "full") & extra(metadata, "tensorrt")
     assert {"train", "cluster"} <= set(metadata.get_all("Provides-Extra", []))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,28 +56,29 @@ def with_p(infos: Infos, index: int, value: float) -> Infos:
     return infos
 
 
+# What is wrong, how to make it, and what its sentence says (a regular expression).
 BAD: dict[str, tuple[Callable[[], tuple[Image, Image, Infos]], str]] = {
     "unequal sizes": (lambda: (image(), image(HEIGHT, WIDTH - 2), camera()), "is 64x48 and the right one 62x48"),
     "wrong encoding": (lambda: (image(encoding="nv21"), image(), camera()), "left camera: encoding 'nv21'"),
     "no encoding": (lambda: (image(encoding=""), image(), camera()), "left camera: encoding ''"),
-    "truncated data": (lambda: (image(), cut(image(), 5000), camera()), "right camera: the image's data ends early"),
-    "no data": (lambda: (cut(image(), 0), image(), camera()), "left camera: the image's data ends early: 0"),
-    "zero size": (lambda: (image(step=0, **EMPTY), image(**EMPTY), camera()), "left camera: the image is empty (0x0)"),
+    "truncated data": (lambda: (image(), cut(image(), 5000), camera()), "right camera: .* 5000 bytes instead of 9216"),
+    "no data": (lambda: (cut(image(), 0), image(), camera()), "left camera: .* 0 bytes instead of 9216"),
+    "zero size": (lambda: (image(step=0, **EMPTY), image(**EMPTY), camera()), r"left camera: .* empty \(0x0\)"),
     "step too small": (lambda: (image(step=WIDTH), image(), camera()), "left camera: the image's step is 64 bytes"),
     "absurd size": (
         lambda: (setattr(huge := image(), "height", 2**32 - 1) or huge, image(), camera()),
-        "left camera: the image claims to be 64x4294967295",
+        "left camera: .* 64x4294967295",
     ),
-    "swapped cameras": (lambda: (image(), image(), camera()[::-1]), "so left and right look swapped"),
-    "wrong sign": (lambda: (image(), image(), with_p(camera(), 3, 8.0)), "P[3] = 8, expected a negative value"),
-    "no baseline": (lambda: (image(), image(), with_p(camera(), 3, 0.0)), "-fx * baseline; run a stereo calibration"),
+    "swapped cameras": (lambda: (image(), image(), camera()[::-1]), r"P\[3\] = 0.*swapped"),
+    "wrong sign": (lambda: (image(), image(), with_p(camera(), 3, 8.0)), r"P\[3\] = 8"),
+    "no baseline": (lambda: (image(), image(), with_p(camera(), 3, 0.0)), r"P\[3\] = 0(?!.*swapped)"),
     "uncalibrated": (lambda: (image(), image(), (CameraInfo(), CameraInfo())), "not calibrated"),
     "not a number": (lambda: (image(), image(), with_p(camera(), 2, np.nan)), "not finite"),
     "calibration of another size": (
         lambda: (image(), image(), camera(width=2 * WIDTH, height=2 * HEIGHT)),
-        "the image is 64x48 but its calibration is for 128x96",
+        "is 64x48 but its calibration is for 128x96",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -107,13 +109,13 @@ def test_each_kind_is_said_once_and_the_next_pair_is_fine(
             graph.publish_pair(left, right, infos)
 
         def said(sentence: str = sentence) -> bool:
-            return any(sentence in warning for warning in node.warnings())
+            return any(re.search(sentence, warning) for warning in node.warnings())
 
         graph.wait(said, f"a sentence about {name}")
     check_good_pair(graph)
     warnings = node.warnings()
     for name, (_, sentence) in BAD.items():
-        assert sum(sentence in warning for warning in warnings) == 1, (name, warnings)
+        assert sum(bool(re.search(sentence, warning)) for warning in warnings) == 1, (name, warnings)
     assert "Traceback" not in node.said()
 
 

@@ -82,8 +82,7 @@ def test_checker(model):
     assert [output.name for output in model.graph.output] == ["disparity"]
 
 
-@pytest.mark.parametrize("batch", [2, None])
-@pytest.mark.parametrize("size", [(64, 96), None])
+@pytest.mark.parametrize(("batch", "size"), [(2, (64, 96)), (None, None)])
 def test_pairs_of_a_batch_do_not_meet(batch, size, tensors, run_model):
     """Each pair of a batch gets the answer that it gets alone."""
     images = np.random.default_rng(0).integers(0, 256, (2, 2, 64, 96, 3), dtype=np.uint8)
@@ -95,7 +94,7 @@ def test_pairs_of_a_batch_do_not_meet(batch, size, tensors, run_model):
         np.testing.assert_allclose(together[index], expected[0], rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (64, 32), (32, 512)])
+@pytest.mark.parametrize("size", [(32, 32), (64, 512)])
 def test_extreme_sizes(size, tensors, run_model):
     """The smallest images, narrower than the range, and wide ones: fixed and open size agree."""
     left, right = np.random.default_rng(0).integers(0, 256, (2, 1, *size, 3), dtype=np.uint8)

@@ -102,10 +102,12 @@ def test_the_executables_name_functions_that_exist(wheel, checkout):
     """``ffs`` and ``stereo_node`` point at a function ``main`` of a module of this package."""
     text = wheel.read(f"ffs_ros-{ffs_ros.__version__}.dist-info/entry_points.txt").decode()
     scripts = dict(re.findall(r"^(\w+) = (\S+)$", text, re.MULTILINE))
-    assert scripts == {"ffs": "ffs_ros.cli:main", "stereo_node": "ffs_ros.ros.node:main"}
+    assert scripts == {"ffs": "ffs_ros.cli:main", "stereo_node": "ffs_ros.ros:main"}
     for target in scripts.values():
         module, function = target.split(":")
-        tree = ast.parse((checkout / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
+        file = checkout / module.replace(".", "/")
+        file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+        tree = ast.parse(file.read_text(encoding="utf-8"))
         assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 

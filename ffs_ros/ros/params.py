@@ -37,8 +37,12 @@ def declare(node: Node) -> None:
     for name, (kind, default, facts) in parameter_facts().items():
         try:
             node.declare_parameter(name, default, _descriptor(name, kind, facts))
-        except ParameterException as error:  # noqa: PERF203 (ten rounds, once)
-            raise FfsError(f"parameter {name}: expected {expected(kind, facts)}. {error}") from None
+        except ParameterException:  # noqa: PERF203 (ten rounds, once)
+            given = _overrides(node)[name].value
+            example = f"-p {name}:={_typed(default)}"
+            raise FfsError(
+                f"parameter {name} is {given!r}: expected {expected(kind, facts)}, for example {example}"
+            ) from None
 
 
 def config_of(node: Node) -> NodeConfig:
@@ -61,11 +65,20 @@ def misspelled(node: Node) -> str | None:
     Others may be meant for other nodes that read the same file.
     """
     declared = list(parameter_facts())
-    overrides = getattr(node, "_parameter_overrides", {})  # rclpy offers no public way
-    unknown = sorted(name for name in overrides if not node.has_parameter(name))
+    unknown = sorted(name for name in _overrides(node) if not node.has_parameter(name))
     nearest = [(name, difflib.get_close_matches(name, declared, n=1)) for name in unknown]
     names = [f"'{name}' (did you mean '{near[0]}'?)" for name, near in nearest if near]
     return f"no such parameter: {', '.join(names)}; it is ignored" if names else None
+
+
+def _overrides(node: Node) -> dict[str, Any]:
+    """What was given at the start, by name; rclpy offers no public way."""
+    return getattr(node, "_parameter_overrides", {})
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed behind ``-p name:=``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _descriptor(name: str, kind: type, facts: ParameterFacts) -> ParameterDescriptor:

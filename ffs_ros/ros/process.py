@@ -42,7 +42,7 @@ def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None)
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)  # before rclpy, which calls it from its handler
-    rclpy.init(args=None if args is None else list(args))
+    _init(args)
     node: Any = None
     try:
         executor = SingleThreadedExecutor()
@@ -69,6 +69,18 @@ def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None)
             node.destroy_node()
         if rclpy.ok():
             rclpy.shutdown()
+
+
+def _init(args: Sequence[str] | None) -> None:
+    """``rclpy.init``; what it does not take, such as a parameter file that is not there, is a wrong set-up."""
+    try:
+        rclpy.init(args=None if args is None else list(args))
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except Exception as error:  # the types differ between distributions
+        reason = str(error).split(", at ")[0]
+        print(f"stereo_node: ROS does not take the arguments behind --ros-args: {reason}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _calm_down() -> None:

@@ -40,10 +40,10 @@ CAMERA = StereoCamera(WIDTH, HEIGHT, 50.0, 50.0, 24.0, 24.0, 16.0, 0.1)
         ({"engine": "model.trt"}, "'model.trt' is no engine that this version can open"),
         (
             {"engine": "sgbm", "max_disparity": 1_000_000},
-            "parameter max_disparity: expected an integer from 16 to 4096 px",
+            "parameter max_disparity is 1000000: expected an integer from 16 to 4096 px, for example",
         ),
-        ({"gpu_index": "first"}, "parameter gpu_index: expected an integer from 0 to 63"),
-        ({"fit": "stretch"}, "parameter fit: expected one of auto, pad, letterbox, resize"),
+        ({"gpu_index": "first"}, "parameter gpu_index is 'first': expected an integer from 0 to 63"),
+        ({"fit": "stretch"}, "parameter fit is 'stretch': expected one of auto, pad, letterbox, resize"),
         ({"qos_overrides./disparity.publisher.reliability": "sure"}, "reliability 'reliable' or 'best_effort'"),
         ({"qos_overrides./left/image_rect.subscription.depth": "deep"}, "cannot make /left/image_rect"),
         ({"approximate_sync_tolerance_seconds": 1}, "expected a number with a decimal point"),
@@ -59,6 +59,25 @@ def test_a_wrong_set_up_is_one_sentence_and_exit_code_2(
     lines = [line for line in node.said().splitlines() if line.strip() and "[INFO]" not in line]
     assert len(lines) == 1, lines
     assert sentence in lines[0]
+
+
+def test_arguments_that_ros_does_not_take_are_a_wrong_set_up() -> None:
+    """A parameter file that is not there: one sentence of ours, exit code 2, no traceback."""
+    command = [sys.executable, "-m", "ffs_ros.ros.node", "--ros-args", "--params-file", "nowhere.yaml"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "stereo_node: ROS does not take the arguments" in ended.stderr
+    assert "nowhere.yaml" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_ros_the_command_says_what_is_missing() -> None:
+    """The executable of an environment without rclpy: one sentence, exit code 2."""
+    hidden = "import sys; sys.modules['rclpy'] = None; from ffs_ros.ros import main; main()"
+    ended = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "stereo_node: ROS 2 is not complete here" in ended.stderr
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])

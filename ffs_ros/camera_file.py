@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ from ffs_ros.advice import cannot_read
 from ffs_ros.errors import CalibrationError, FileError
 from ffs_ros.geometry import StereoCamera
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_MOST_BYTES = 1 << 20
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_MOST_BYTES = 1 << 16
 _MOST_BASELINE_M = 10.0
 """Longer baselines in a file that means metres are millimetres."""
 
@@ -76,7 +77,7 @@ def _middlebury(path: Path, text: str, image_size: Size | None) -> StereoCamera:
 def _k_and_baseline(path: Path, text: str, image_size: Size | None) -> StereoCamera:
     numeric_lines = re.findall(rf"^[ \t]*{_NUMBER}(?:[ \t,]+{_NUMBER})*[ \t]*$", text, re.MULTILINE)
     values = [float(number) for line in numeric_lines for number in re.findall(_NUMBER, line)]
-    named = re.search(rf"^\s*baseline[^:=\n]*[:=]\s*({_NUMBER})", text, re.MULTILINE | re.IGNORECASE)
+    named = re.search(rf"^[ \t]*baseline[^:=\n]*[:=][ \t]*({_NUMBER})", text, re.MULTILINE | re.IGNORECASE)
     if named:
         values.append(float(named[1]))
     if len(values) != 10:
@@ -124,10 +125,10 @@ def _ros_yaml(path: Path, text: str, image_size: Size | None) -> StereoCamera:
 
 
 _READERS: tuple[tuple[str, Callable[[Path, str, Size | None], StereoCamera]], ...] = (
-    (r"^\s*cam0\s*=", _middlebury),
+    (r"^[ \t]*cam0[ \t]*=", _middlebury),
     (r"^projection_matrix:", _ros_yaml),
-    (r"^\s*P(_rect_0)?\d\s*:", _kitti),
-    (rf"^\s*{_NUMBER}([ \t,]+{_NUMBER}){{2}}", _k_and_baseline),
+    (r"^[ \t]*P(_rect_0)?\d[ \t]*:", _kitti),
+    (rf"^[ \t]*{_NUMBER}([ \t,]+{_NUMBER}){{2}}", _k_and_baseline),
 )
 
 
@@ -136,6 +137,8 @@ def _numbers(entries: dict[str, str], name: str, count: int) -> list[float]:
     if len(values) != count:
         found = f"{name} has {len(values)} numbers" if name in entries else f"there is no {name}"
         raise CalibrationError(f"{found}: expected {count}")
+    if not all(map(math.isfinite, values)):
+        raise CalibrationError(f"{name} holds a number that is too large: expected pixels, metres or millimetres")
     return values
 
 

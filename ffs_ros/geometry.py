@@ -17,6 +17,9 @@ from ffs_ros.errors import CalibrationError
 # that, but not for what would shift a match: a relative 1e-4 of fx is 0.06 px at the border of a 1280 px wide image.
 _FOCAL_TOLERANCE = 1e-4
 _ROW_TOLERANCE_PX = 0.1
+_LARGEST = 1e6
+"""No number of a camera is that large, in pixels or metres; products of larger ones overflow to an infinite depth."""
+_LEAST_OFFSET_px = 1e-6
 _SHORTEST_BASELINE_M = 1e-3
 """No two cameras are that close; a P[3] without its factor fx is."""
 
@@ -41,6 +44,10 @@ class StereoCamera:
             if not math.isfinite(value) or (value <= 0 and not name.startswith("c")):
                 expected = "finite" if name.startswith("c") else "finite and positive"
                 raise CalibrationError(f"the calibration has {name} = {value}: expected a {expected} number")
+            if abs(value) > _LARGEST:
+                raise CalibrationError(
+                    f"the calibration has {name} = {value:g}: expected at most {_LARGEST:g}; calibrate the camera"
+                )
 
     @classmethod
     def from_camera_info(cls, left_info: Any, right_info: Any) -> StereoCamera:
@@ -115,11 +122,11 @@ def depth_from_disparity(disparity_HW: np.ndarray, camera: StereoCamera, out: np
     where that is given.
 
     ``disparity_HW`` is float32 in camera pixels, NaN for no answer. NaN comes back there and where the point would lie
-    at infinity or behind the camera (a denominator of 0 or less).
+    at infinity or behind the camera (a denominator of 0 or less, or so near to it that the quotient would overflow).
     """
     offset_HW = np.subtract(disparity_HW, np.float32(camera.principal_point_difference_px), out=out, dtype=np.float32)
-    if not offset_HW.min() > 0.0:  # some are, or NaN; looking is faster than writing to every pixel
-        offset_HW[~(offset_HW > 0.0)] = np.nan
+    if not offset_HW.min() > _LEAST_OFFSET_px:  # some are, or NaN; looking is faster than writing to every pixel
+        offset_HW[~(offset_HW > _LEAST_OFFSET_px)] = np.nan
     return np.divide(np.float32(camera.fx_px * camera.baseline_m), offset_HW, out=offset_HW)
 
 

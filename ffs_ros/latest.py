@@ -25,7 +25,7 @@ class LatestSlot(Generic[Item]):
     An exception of ``handle`` goes to ``on_error``, on the same thread, and the worker takes the next item.
     """
 
-    def __init__(self, handle: Callable[[Item], None], on_error: Callable[[Exception], None], name: str = "latest"):
+    def __init__(self, handle: Callable[[Item], None], on_error: Callable[[BaseException], None], name: str = "latest"):
         self._handle = handle
         self._on_error = on_error
         self._changed = threading.Condition()
@@ -75,11 +75,11 @@ class LatestSlot(Generic[Item]):
                 self._taken += 1
             try:
                 self._handle(item)
-            except Exception as error:
+            except BaseException as error:  # a library's sys.exit() must not end the only worker: all would wait for it
                 self._report(error)
             del item  # do not keep two images alive while waiting for the next pair
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         try:
             self._on_error(error)
         except Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ffs_ros.errors import FileError
@@ -24,7 +24,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise FileError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
     if path.exists() and not path.is_file():
         raise FileError(f"cannot write {path}: it exists and is not a regular file; name another output")
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -36,4 +36,5 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             raise
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a read-only file system even removing nothing is refused
+            temporary.unlink()

@@ -136,7 +136,7 @@ def test_size_that_nobody_says(tmp_path: Path) -> None:
         (b"", "is no calibration that is known here"),
         (b"hello\n", "is no calibration that is known here"),
         (b"\x89PNG\r\n\x1a\n\xff", "is not text"),
-        (b"0 " * 600_000, "is larger than 1048576 bytes"),
+        (b"0 " * 600_000, "is larger than 65536 bytes"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes, sentence: str) -> None:

@@ -69,6 +69,8 @@ NAN = float("nan")
         (camera_info(), camera_info(fx=0.0), r"right CameraInfo has P\[0\] = 0"),
         (camera_info(), camera_info(), r"RIGHT CameraInfo's P\[3\] = -fx \* baseline; run"),
         (camera_info(tx=-50.0), camera_info(), "left and right are swapped; swap the topics"),
+        (camera_info(fx=1e39), camera_info(fx=1e39, tx=-1e38), "expected at most 1e\\+06"),
+        (camera_info(cx=1e300), camera_info(cx=1e300, tx=-50.0), "expected at most 1e\\+06"),
         (camera_info(), camera_info(tx=-0.1), "looks like -baseline; multiply it by fx"),
         (camera_info(), camera_info(tx=50.0), r"P\[3\] = 50, expected a negative value.*swap"),
         (camera_info(tx=-50.0), camera_info(tx=-50.0), "expected 0 on the left"),
@@ -134,3 +136,10 @@ def test_camera_needs_positive_numbers(field: str) -> None:
     values = dict.fromkeys(["width", "height", "fx_px", "fy_px", "cx_left_px", "cx_right_px", "cy_px", "baseline_m"], 1)
     with pytest.raises(CalibrationError, match=f"{field} = 0: expected a finite and positive number"):
         StereoCamera(**(values | {field: 0}))
+
+
+def test_depth_is_never_infinite() -> None:
+    """A disparity so small that the quotient would overflow has no depth, as 0 has none."""
+    camera = StereoCamera(4, 1, 1e6, 1e6, 0.0, 0.0, 0.0, 1e6)
+    depth_HW = depth_from_disparity(np.array([[1e-40, 1e-30, 0.0, 1.0]], np.float32), camera)
+    np.testing.assert_array_equal(depth_HW, np.array([[np.nan, np.nan, np.nan, 1e12]], np.float32))

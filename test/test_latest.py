@@ -128,3 +128,23 @@ def test_none_is_an_item() -> None:
     handler.wait_until_started()
     slot.close()
     assert handler.seen == [None]
+
+
+def test_even_sys_exit_does_not_end_the_worker() -> None:
+    """A library that exits in the only worker would leave everybody waiting for it."""
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def handle(item: str) -> None:
+        if item == "exit":
+            raise SystemExit(3)
+        done.set()
+
+    slot = LatestSlot(handle, errors.append)
+    slot.put("exit")
+    while not errors:
+        pass
+    slot.put("work")
+    assert done.wait(PATIENCE_S)
+    assert [type(error) for error in errors] == [SystemExit]
+    slot.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ def read_source(path: str | Path, most_bytes: int, too_large: str) -> Source:
     Raises FileError when there is no such file, it cannot be read, or it has more than ``most_bytes``; ``too_large``
     says what it probably is then.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -43,6 +44,8 @@ PATIENCE_S = 5.0
 
 def main() -> None:
     """Exit 0 when everything came and was right, 1 when something was missing or wrong."""
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.default_int_handler)  # ends the other processes too
     try:
         _demonstrate(_arguments())
     except FfsError as error:

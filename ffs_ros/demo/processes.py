@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 from ffs_ros.errors import FfsError
 
 STOP_TIMEOUT_S = 15.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 WRONG_SETUP = 2
 """Exit code of a node that has logged in one sentence what its user can put right."""
 _LOGGED_ERROR = re.compile(r"^\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^]]*\]: (.+)$", re.MULTILINE)
@@ -52,8 +55,9 @@ def running(name: str, command: Sequence[str], folder: Path) -> Iterator[Process
     with log.open("wb") as output:
         # A group of its own: Ctrl-C in the terminal ends the demo, and the demo ends the others.
         popen = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
+            [sys.executable, "-m", *command], stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )  # fmt: skip
     process = Process(name, popen, log)
     try:
         yield process
@@ -64,6 +68,11 @@ def running(name: str, command: Sequence[str], folder: Path) -> Iterator[Process
             )
     finally:
         _stop(popen)
+
+
+def _end_with_parent() -> None:
+    """Has Linux interrupt this process when the demo is gone, even by SIGKILL."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _stop(popen: subprocess.Popen[bytes]) -> None:

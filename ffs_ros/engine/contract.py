@@ -93,6 +93,7 @@ def _holds(contract: _Contract, spec: TensorSpec) -> bool:
         and spec.dtype == np.dtype(contract.dtype)
         and spec.shape[0] in (1, None)
         and spec.shape[contract.channel_axis] in (3, None)
+        and 0 not in spec.shape
     )
 
 

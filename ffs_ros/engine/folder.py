@@ -13,7 +13,7 @@ def engine_folder() -> Path:
     """
     chosen = os.environ.get("FFS_ENGINES")
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))
     tree = Path(__file__).resolve().parents[2]
     if (tree / "engines" / "README.md").is_file():
         return tree / "engines"
@@ -24,6 +24,8 @@ def engine_folder() -> Path:
 
 def engine_path(engine: str | Path) -> Path:
     """The file that ``engine`` names; where there is none, a bare name is looked up in ``engine_folder``."""
-    path = Path(engine).expanduser()
+    path = Path(os.path.expanduser(engine))
+    if path.parent != Path() or path.exists():
+        return path
     kept = engine_folder() / path
-    return kept if path.parent == Path() and not path.exists() and kept.exists() else path
+    return kept if kept.exists() else path

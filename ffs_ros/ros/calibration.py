@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from ffs_ros.errors import CalibrationError
 from ffs_ros.geometry import StereoCamera
+
+PATIENCE_S = 1.0
+"""How long a change of one side's CameraInfo waits for the other side's; a driver may also send that one only once."""
 
 
 class Calibration:
@@ -15,20 +20,30 @@ class Calibration:
     images. Setting and reading may happen on different threads.
     """
 
-    def __init__(self, left_topic: str, right_topic: str) -> None:
+    def __init__(self, left_topic: str, right_topic: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.left: Any = None
         self.right: Any = None
         self._topics = left_topic, right_topic
+        self._clock = clock
+        self._arrived_s = [0.0, 0.0]
+        self._changed_s = [0.0, 0.0]
         self._numbers: Any = None
         self._camera: StereoCamera | None = None
 
     def set_left(self, info: Any) -> None:
         """Take a left CameraInfo."""
+        self._note_arrival(0, self.left, info)
         self.left = info
 
     def set_right(self, info: Any) -> None:
         """Take a right CameraInfo."""
+        self._note_arrival(1, self.right, info)
         self.right = info
+
+    def _note_arrival(self, side: int, before: Any, info: Any) -> None:
+        self._arrived_s[side] = self._clock()
+        if before is not None and _numbers_of(before) != _numbers_of(info):
+            self._changed_s[side] = self._arrived_s[side]
 
     def camera_of(self, left_image: Any, right_image: Any) -> tuple[StereoCamera, Any]:
         """The camera that took these images, and the left CameraInfo itself.
@@ -45,11 +60,27 @@ class Calibration:
                 )
         numbers = _numbers_of(left), _numbers_of(right)
         if self._camera is None or numbers != self._numbers:
-            self._camera = StereoCamera.from_camera_info(left, right)
-            self._numbers = numbers
+            camera = StereoCamera.from_camera_info(left, right)
+            if self._camera is not None:
+                self._check_changed_together(left, right, numbers)
+            self._camera, self._numbers = camera, numbers
         _check_sides(left_image, right_image, left, right)
         self._camera.check_image_size(left_image.height, left_image.width)
         return self._camera, left
+
+    def _check_changed_together(self, left: Any, right: Any, numbers: Any) -> None:
+        """Raises CalibrationError while only one side's half of a change (a moved region of interest) has come: the
+        principal points of two different calibrations give a wrong depth."""
+        changed = [new != old for new, old in zip(numbers, self._numbers, strict=True)]
+        if all(changed) or left.header.stamp == right.header.stamp:
+            return
+        side, other = (0, 1) if changed[0] else (1, 0)
+        changed_s = self._changed_s[side]
+        if self._arrived_s[other] < changed_s and self._clock() - changed_s < PATIENCE_S:
+            raise CalibrationError(
+                f"{self._topics[side]} has changed, and none has come on {self._topics[other]} since; "
+                "a driver should publish both with each pair"
+            )
 
 
 def _numbers_of(info: Any) -> tuple[Any, ...]:

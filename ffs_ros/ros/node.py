@@ -123,12 +123,14 @@ class StereoNode(LifecycleNode):
         """Stop the worker, close the engine and take all topics off the graph; calling it again does nothing."""
         self._stop_input()
         if self._worker is not None:
-            self._worker.call(self._close_engine)
-            self._worker.close()
-            self._worker = None
-        if self._outputs is not None:
-            self._outputs.destroy(self)
-            self._outputs = None
+            try:
+                self._worker.call(self._close_engine)
+            finally:  # an engine that does not close must not keep the topics
+                self._worker.close()
+                self._worker = None
+                if self._outputs is not None:
+                    self._outputs.destroy(self)
+                    self._outputs = None
 
     def _start_input(self) -> None:
         config = self._config
@@ -204,11 +206,11 @@ class StereoNode(LifecycleNode):
         """Convert, match, publish."""
         started_ns = time.monotonic_ns()
         assert self._outputs is not None
-        wanted = self._outputs.wanted()
-        if not any(wanted):
-            self.frames.unwanted += 1
-            return
         try:
+            wanted = self._outputs.wanted()
+            if not any(wanted):
+                self.frames.unwanted += 1
+                return
             if wanted.matching:
                 bit_depth = self.get_parameter("bit_depth").value
                 left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
@@ -224,14 +226,14 @@ class StereoNode(LifecycleNode):
                 self._outputs.publish_depth(left.header, disparity_HW, camera, encoding)
             if wanted.camera_info:
                 self._outputs.publish_camera_info(left.header, left_info)
-        except Exception:
+        except BaseException:
             self.frames.failed += 1
             raise
         self.frames.published += 1
         inference_ns = self._engine.inference_ns if wanted.matching and self._engine is not None else 0
         self.frames.times.append(FrameTimes(stamp_ns(left), arrival_ns, started_ns, inference_ns, time.monotonic_ns()))
 
-    def _say_what_failed(self, error: Exception) -> None:
+    def _say_what_failed(self, error: BaseException) -> None:
         """One sentence for what the user can put right, the traceback for a bug; the next pair may be fine."""
         if not self.context.ok():
             return  # ROS was shut down under the worker

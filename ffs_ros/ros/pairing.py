@@ -31,6 +31,8 @@ class Side:
     received: int = 0
     unmatched: int = 0
     """Images whose partner has not come and no longer can."""
+    unstamped: int = 0
+    """Images after the first one with a stamp of 0, among the unmatched."""
     recent_stamps_ns: deque[int] = field(default_factory=lambda: deque(maxlen=32))
     waiting_ns: list[int] = field(default_factory=list)
     """Stamps that may still find their partner, in order of arrival."""
@@ -77,6 +79,12 @@ class Pairing:
     def _add(self, side: Side, side_filter: Any, image: Any) -> None:
         arrival_ns = time.monotonic_ns()
         stamp_ns = sync.stamp_ns(image)
+        if stamp_ns == 0 and 0 in side.recent_stamps_ns:
+            # All alike: once one is lost, each would pair with another's partner for ever, a wrong depth.
+            side.received += 1
+            side.unmatched += 1
+            side.unstamped += 1
+            return
         newest_ns = side.newest_stamp_ns
         if newest_ns is not None and stamp_ns < newest_ns - JUMP_BACK_NS:
             # Full of later stamps, the queues would drop every new image on arrival.
@@ -85,7 +93,10 @@ class Pairing:
             side_filter = self._left_filter if side is self.left else self._right_filter
         side.received += 1
         side.recent_stamps_ns.append(stamp_ns)
-        side.waiting_ns.append(stamp_ns)
+        if stamp_ns in side.waiting_ns:
+            side.unmatched += 1  # it takes the place of one that waits
+        else:
+            side.waiting_ns.append(stamp_ns)
         if len(side.waiting_ns) > self.queue_size:
             side.waiting_ns.remove(min(side.waiting_ns))
             side.unmatched += 1

@@ -64,6 +64,10 @@ class PairingReport:
 
     def _reason(self, paired: int) -> str:
         """Clocks that disagree, stamps that are a little apart, or images that are missing."""
+        sides = zip(self._topics, (self._pairing.left, self._pairing.right), strict=True)
+        unstamped = [topic for topic, side in sides if side.unstamped]
+        if unstamped:
+            return f"{' and '.join(unstamped)} carry the stamp 0, which tells nothing; let the driver set header.stamp"
         left, right = self._pairing.left.recent_stamps_ns, self._pairing.right.recent_stamps_ns
         if not left or not right:
             return "time jumped back"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -58,12 +59,14 @@ def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None)
         if not rclpy.ok():
             pass  # SIGTERM during the start: rclpy shuts ROS down, and whatever comes next fails
         elif isinstance(error, FfsError):
-            if node is None:  # otherwise its log has said it
+            if node is None or spinning:  # otherwise its log has said it
                 print(f"stereo_node: {error}", file=sys.stderr)
             sys.exit(2)
         else:
             raise
     finally:
+        signal.signal(signal.SIGINT, _end_at_once)
+        signal.signal(signal.SIGTERM, _end_at_once)
         if node is not None:
             node.close()
             node.destroy_node()
@@ -81,6 +84,12 @@ def _init(args: Sequence[str] | None) -> None:
         reason = str(error).split(", at ")[0]
         print(f"stereo_node: ROS does not take the arguments behind --ros-args: {reason}", file=sys.stderr)
         sys.exit(2)
+
+
+def _end_at_once(signal_number: int, frame: Any) -> None:
+    """The second signal: an engine that hangs in its driver would be waited for for ever."""
+    print("stereo_node: ended at once, without waiting for the engine", file=sys.stderr, flush=True)
+    os._exit(128 + signal_number)
 
 
 def _calm_down() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 PERIOD_S = 10.0
 
-_MOST_KINDS = 100
+_MOST_KINDS = 20
+_ANY_OTHER = ""
 _NUMBER = re.compile(r"[-+]?\d[\w.+-]*")
 
 
@@ -34,12 +35,19 @@ class ThrottledLog:
         kind = _NUMBER.sub("#", sentence)
         with self._lock:
             now = self._clock()
+            if kind not in self._said_at and len(self._said_at) >= _MOST_KINDS:
+                kind = self._kind_in_full_table(kind, now)
             if now - self._said_at.get(kind, -self._period_s) < self._period_s:
                 self._held_back[kind] = self._held_back.get(kind, 0) + 1
                 return
-            if len(self._said_at) >= _MOST_KINDS:  # damaged messages can name anything
-                self._said_at.clear()
-                self._held_back.clear()
             self._said_at[kind] = now
             held_back = self._held_back.pop(kind, 0)
         self._logger.warning(sentence + (f" ({held_back} more like this since the last one)" if held_back else ""))
+
+    def _kind_in_full_table(self, kind: str, now: float) -> str:
+        """``kind`` where old ones made room for it; otherwise all further ones count as one: damaged messages can name
+        anything."""
+        for old in [other for other, said_at in self._said_at.items() if now - said_at >= self._period_s]:
+            del self._said_at[old]
+            self._held_back.pop(old, None)
+        return kind if len(self._said_at) < _MOST_KINDS else _ANY_OTHER

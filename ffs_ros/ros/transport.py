@@ -99,7 +99,10 @@ def _remedy(env: Mapping[str, str], who: str) -> str:
             "on Humble the shipped profile would undo ROS_LOCALHOST_ONLY=1, so it is not used: "
             'see "Humble and ROS_LOCALHOST_ONLY" in docs/transport.md'
         )
-    return f"before starting {who}, type: export {_variable(env)}={profile_path()}"
+    try:
+        return f"before starting {who}, type: export {_variable(env)}={profile_path()}"
+    except FileError as error:  # said beside the loss; it must not end the node
+        return str(error)
 
 
 def _variable(env: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 class Worker:
     """Does the newest work that it was given; ``on_error`` hears, on the same thread, of work that raised."""
 
-    def __init__(self, on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
         self._slot: LatestSlot[Callable[[], None]] = LatestSlot(lambda work: work(), on_error, name="stereo_worker")
 
     def put(self, work: Callable[[], None]) -> bool:

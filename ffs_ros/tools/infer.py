@@ -41,6 +41,8 @@ Calibrations:
 _FACTS = parameter_facts()["max_disparity"][2]
 _LEAST_RANGE_PX, _LARGEST_RANGE_PX = int(_FACTS.minimum or 0), int(_FACTS.maximum or 0)
 
+_MOST_THREADS = 1024
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = NodeConfig()
@@ -59,7 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask-out-of-view", action="store_true", help="no answer where the match lies left of the right image"
     )
-    parser.add_argument("--threads", metavar="N", type=int, default=0, help="CPU threads (default: the runtime's)")
+    parser.add_argument(
+        "--threads", metavar="N", type=_thread_count, default=0, help="CPU threads (default: the runtime's)"
+    )
+
+
+def _thread_count(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= _MOST_THREADS):
+        raise argparse.ArgumentTypeError(f"'{text}': expected 1 to {_MOST_THREADS} threads")
+    return int(text)
 
 
 def main(args: argparse.Namespace) -> None:

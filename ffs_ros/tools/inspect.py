@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Print what the file is as aligned text. Raises FileError when it is neither a checkpoint nor an ONNX file."""
-    path = Path(args.file).expanduser()
+    path = Path(os.path.expanduser(args.file))
     facts = _onnx_facts(path) if _looks_like_onnx(path) else _checkpoint_facts(open_checkpoint(path))
     print(_aligned(facts))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +13,15 @@ from ffs_ros.errors import CalibrationError
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.ros.calibration import Calibration
 
+_STAMPS = itertools.count()
+
 
 def info(offset: float = 0.0, frame_id: str = "left", **fields: Any) -> SimpleNamespace:
     """A CameraInfo of 64x48 with the given P[3]."""
     values = {
         "height": 48, "width": 64, "p": [80.0, 0.0, 32.0, offset, 0.0, 80.0, 24.0, 0.0, 0.0, 0.0, 1.0, 0.0],
         "binning_x": 0, "binning_y": 0, "roi": SimpleNamespace(x_offset=0, y_offset=0, height=0, width=0),
-        "header": SimpleNamespace(frame_id=frame_id),
+        "header": SimpleNamespace(frame_id=frame_id, stamp=next(_STAMPS)),
     }  # fmt: skip
     return SimpleNamespace(**{**values, **fields})
 
@@ -60,6 +63,7 @@ def test_an_unchanged_calibration_is_read_once(calibration: Calibration, monkeyp
         calibration.camera_of(image(), image())
     assert parsed == [-8.0]
     calibration.set_right(info(-16.0))
+    calibration.set_left(info())
     assert calibration.camera_of(image(), image())[0].baseline_m == pytest.approx(0.2)
     calibration.set_left(info(binning_x=2))
     calibration.set_right(info(-16.0, binning_x=2))
@@ -101,3 +105,40 @@ def test_frames_tell_swapped_images_where_they_can(calibration: Calibration) -> 
         calibration.camera_of(image("right"), image("left"))
     for left, right in (("left", "right"), ("left", "left"), ("right", "right"), ("a", "b"), ("", "")):
         calibration.camera_of(image(left), image(right))
+
+
+def test_half_of_a_change_gives_no_depth() -> None:
+    """A new left CameraInfo beside an old right one is refused until a right one has come or a second has passed."""
+    now_s = [0.0]
+    calibration = Calibration("/l/camera_info", "/r/camera_info", clock=lambda: now_s[0])
+    moved = SimpleNamespace(x_offset=20, y_offset=0, height=48, width=64)
+    calibration.set_left(info())
+    calibration.set_right(info(-8.0))
+    calibration.camera_of(image(), image())
+
+    now_s[0] = 10.0
+    calibration.set_left(info(roi=moved))
+    with pytest.raises(CalibrationError, match="/l/camera_info has changed, and none has come on /r/camera_info since"):
+        calibration.camera_of(image(), image())
+    now_s[0] = 10.1
+    calibration.set_right(info(-8.0, roi=moved))
+    camera, _ = calibration.camera_of(image(), image())
+    assert (camera.cx_left_px, camera.cx_right_px) == (12.0, 12.0)
+
+    now_s[0] = 20.0
+    calibration.set_right(info(-16.0, roi=moved))
+    with pytest.raises(CalibrationError, match="/r/camera_info has changed"):
+        calibration.camera_of(image(), image())
+    now_s[0] = 21.1
+    assert calibration.camera_of(image(), image())[0].baseline_m == pytest.approx(0.2)
+
+
+def test_halves_of_one_stamp_belong_together() -> None:
+    """Whatever the order of arrival, equal stamps say that both are of one moment."""
+    calibration = Calibration("/l/camera_info", "/r/camera_info", clock=lambda: 5.0)
+    for baseline in (-8.0, -16.0):
+        left, right = info(), info(baseline)
+        left.header.stamp = right.header.stamp
+        calibration.set_left(left)
+        calibration.set_right(right)
+        assert calibration.camera_of(image(), image())[0].baseline_m == pytest.approx(-baseline / 80.0)

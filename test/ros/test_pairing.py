@@ -268,3 +268,26 @@ def test_two_silent_sides_are_named() -> None:
     sentence = cameras.report.look(5.0)
     assert sentence is not None
     assert "nobody publishes /left/image_rect and /right/image_rect" in sentence
+
+
+def test_images_without_stamps_are_not_paired_by_guess() -> None:
+    """All stamps 0: after the first pair nothing tells which belong together, and the report says so."""
+    cameras = Cameras()
+    for _ in range(5):
+        cameras.left(0)
+        cameras.right(0)
+    assert cameras.pairs == [(0, 0)]
+    cameras.check_books()
+    said = cameras.report.look(5.0)
+    assert said is not None
+    assert "/left/image_rect and /right/image_rect carry the stamp 0" in said
+
+
+def test_a_stamp_that_comes_twice_is_counted_once_as_unmatched() -> None:
+    """The second takes the place of the first in the queue."""
+    cameras = Cameras(queue_size=2)
+    cameras.left(1, 2, 2)
+    cameras.right(1)
+    assert cameras.pairs == [(1, 1)]
+    assert cameras.pairing.left.unmatched == 1
+    cameras.check_books()

@@ -37,10 +37,21 @@ def test_kinds_do_not_hide_each_other() -> None:
     assert heard.sentences == ["step is 12 bytes", "data ends early", "P[3] = -1.5e-05"]
 
 
-def test_memory_is_bounded() -> None:
-    """Damaged messages that say something new each time do not fill the memory."""
+def test_damaged_messages_fill_neither_log_nor_memory() -> None:
+    """What says something new each time counts as one kind, once there are twenty."""
     heard = Heard()
     for word in range(1000):
         heard.log.warn("encoding " + "x" * word)
-    assert len(heard.sentences) == 1000
-    assert len(heard.log._said_at) <= 100
+    assert len(heard.sentences) == 21
+    assert len(heard.log._said_at) == 21
+
+
+def test_a_new_kind_is_heard_again_when_the_old_ones_are_past() -> None:
+    """A flood long ago does not keep a long-lived node silent."""
+    heard = Heard()
+    for word in range(1000):
+        heard.log.warn("encoding " + "x" * word)
+    heard.now_s += 11.0
+    heard.log.warn("the left image is empty")
+    heard.log.warn("the right image is empty")
+    assert heard.sentences[21:] == ["the left image is empty", "the right image is empty"]

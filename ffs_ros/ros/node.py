@@ -38,8 +38,8 @@ from ffs_ros.wire import rgb_from_image
 
 REPORT_PERIOD_S = 5.0
 HANDOVER_S = 50e-6
-"""How long the executor's thread rests after a deposit. Otherwise it often keeps the interpreter to itself until it next
-waits for messages, and the worker began after 0.6 to 1.0 ms in one of ten pairs; so it does after 0.2 ms."""
+"""How long the executor's thread rests after a deposit. Otherwise it often keeps the interpreter to itself until it
+next waits for messages, and the worker began after 0.6 to 1.0 ms in one of ten pairs; so it does after 0.2 ms."""
 _LONGEST_SENTENCE = 1000
 """Sentences quote what came in, and a damaged message may hold an encoding of a megabyte."""
 

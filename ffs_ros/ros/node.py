@@ -17,6 +17,7 @@ import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from ffs_ros.advice import few_answers
 from ffs_ros.engine import open_engine
 from ffs_ros.engine.contract import stereo_inputs
 from ffs_ros.errors import FfsError, MessageError
@@ -62,6 +63,7 @@ class StereoNode(LifecycleNode):
         self._engine: TimedEngine | None = None
         self._outputs: Outputs | None = None
         self._report_timer: Any = None
+        self._newest_disparity_HW: np.ndarray | None = None
         try:
             params.declare(self)
         except FfsError:
@@ -149,7 +151,7 @@ class StereoNode(LifecycleNode):
         self._report = PairingReport(self.pairing, image_topics, self.count_publishers, lost_images_remedy)
         # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
         self._report_timer = self.create_timer(
-            REPORT_PERIOD_S, self._say_what_does_not_pair, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            REPORT_PERIOD_S, self._say_what_looks_wrong, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self.get_logger().info(f"{' and '.join(image_topics)}: {self.pairing.describe()}")
 
@@ -180,10 +182,14 @@ class StereoNode(LifecycleNode):
         self.frames.replaced += self._worker.put(partial(self._process, left, right, arrival_ns))
         time.sleep(HANDOVER_S)
 
-    def _say_what_does_not_pair(self) -> None:
+    def _say_what_looks_wrong(self) -> None:
         sentence = self._report.look(REPORT_PERIOD_S)
         if sentence is not None:
             self._log.warn(sentence)
+        disparity_HW, self._newest_disparity_HW = self._newest_disparity_HW, None
+        few = None if disparity_HW is None else few_answers(float(np.isfinite(disparity_HW).mean()))
+        if few is not None:
+            self._log.warn(few)
 
     # On the worker's thread
 
@@ -221,6 +227,7 @@ class StereoNode(LifecycleNode):
             if wanted.matching:
                 self._matcher.mask_out_of_view = self.get_parameter("mask_out_of_view").value
                 disparity_HW = self._matcher.match(left_HW3, right_HW3)
+                self._newest_disparity_HW = disparity_HW
             if wanted.disparity:
                 max_disparity_px = self._matcher.max_disparity_px(*disparity_HW.shape)
                 self._outputs.publish_disparity(left.header, disparity_HW, camera, max_disparity_px)

@@ -18,6 +18,7 @@ from stereo_graph import Graph, camera_infos, image_message, pixels_of
 from tiny_engine import expected_disparity, write_tiny_engine
 
 from ffs_ros.geometry import StereoCamera
+from ffs_ros.scene import render_pair
 
 HEIGHT, WIDTH = 48, 64
 CAMERA = StereoCamera(
@@ -169,6 +170,21 @@ def test_swapped_image_topics_are_named(tiny: Path, graph: Graph, start_node: Ca
         return any("the image topics are swapped" in warning for warning in node.warnings())
 
     graph.wait(send_swapped, "a sentence about swapped topics")
+
+
+def test_exchanged_images_are_suspected(graph: Graph, start_node: Callable[..., Any]) -> None:
+    """Where frames do not tell, the classical engine finds few matches, and the log says what that may mean."""
+    pair = render_pair()
+    node = start_node(engine="sgbm")
+    left, right = (image_message(rgb_HW3, "rgb8") for rgb_HW3 in (pair.right_HW3, pair.left_HW3))
+    infos = camera_infos(pair.camera)
+    graph.exchange(left, right, infos)
+
+    def said() -> bool:
+        graph.publish_pair(left, right, infos)
+        return any("left and right may be swapped" in warning for warning in node.warnings())
+
+    graph.wait(said, "a sentence about few answers")
 
 
 def test_stamps_that_never_meet_are_explained(tiny: Path, graph: Graph, start_node: Callable[..., Any]) -> None:

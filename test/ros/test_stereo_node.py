@@ -235,3 +235,30 @@ def test_qos_is_best_effort_in_and_reliable_out(graph: Graph, start_node: Callab
     assert reliability("/right/image_rect", subscriptions) == "RELIABLE"
     for topic in ("/disparity", "/depth/image_rect", "/depth/camera_info"):
         assert reliability(topic, publishers) == "RELIABLE"
+
+
+def test_approximate_pairs_keep_the_left_header(
+    tiny: Path, pair: Any, graph: Graph, start_node: Callable[..., Any]
+) -> None:
+    """Stamps 3 ms apart pair where the user allows 5 ms; every output carries the left image's stamp and frame."""
+    start_node(engine=tiny, approximate_sync=True, approximate_sync_tolerance_seconds=0.005)
+    left, right = (image_message(image) for image in pair)
+    infos = camera_infos(VERGED)
+    graph.wait_for_node()
+
+    def send_apart() -> bool:
+        left.header = graph.next_header()
+        right.header = graph.next_header("camera_right_optical_frame")
+        right.header.stamp.sec, right.header.stamp.nanosec = divmod(stamp_ns_of(left) + 3_000_000, 10**9)
+        for side, info in zip(("left", "right"), infos, strict=True):
+            info.header = left.header
+            graph.publish(f"{side}/camera_info", info)
+        graph.publish("left/image_rect", left)
+        graph.publish("right/image_rect", right)
+        return all(graph.received.values())
+
+    graph.wait(send_apart, "an output")
+    for messages in graph.received.values():
+        for message in messages.values():
+            assert message.header.frame_id == "camera_left_optical_frame"
+            assert (stamp_ns_of(message) - 1_700_000_000_123_456_789) % 66_666_666 == 33_333_333

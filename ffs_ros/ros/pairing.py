@@ -65,7 +65,8 @@ class Pairing:
     def describe(self) -> str:
         """How images are paired, for the log."""
         how = f"stamps less than {self.tolerance_s * 1e3:g} ms apart" if self.approximate else "equal stamps only"
-        where = "message_filters" if self.filters is not sync else "ffs_ros's own pairing (message_filters is not installed)"
+        own = "ffs_ros's own pairing (message_filters is not installed)"
+        where = own if self.filters is sync else "message_filters"
         return f"pairs images with {how}, by {where}"
 
     def add_left(self, image: Any) -> None:

@@ -22,27 +22,24 @@ def write_tiny_engine(path: Path, height: int | None = None, width: int | None =
 
     rows, columns = height or "H", width or "W"
     weights: dict[str, np.ndarray] = {
-        "red": np.array(0, np.int64),
-        "green": np.array(1, np.int64),
-        "blue": np.array(2, np.int64),
         "quarter": np.array(0.25, np.float32),
         "eighth": np.array(0.125, np.float32),
         "full": np.array(255, np.uint8),
         "none": np.array(np.nan, np.float32),
-        "channel_axis": np.array([1], np.int64),
     }
     nodes = [
-        helper.make_node("Gather", ["left", "red"], ["left_red"], axis=3),
-        helper.make_node("Gather", ["left", "green"], ["left_green"], axis=3),
-        helper.make_node("Gather", ["right", "blue"], ["right_blue"], axis=3),
+        # Planes first: ONNX Runtime takes ten times as long to pick a channel out of interleaved pixels.
+        helper.make_node("Transpose", ["left"], ["left_planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Transpose", ["right"], ["right_planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Split", ["left_planes"], ["left_red", "left_green", "left_blue"], axis=1),
+        helper.make_node("Split", ["right_planes"], ["right_red", "right_green", "right_blue"], axis=1),
         helper.make_node("Cast", ["left_red"], ["left_float"], to=TensorProto.FLOAT),
         helper.make_node("Cast", ["right_blue"], ["right_float"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["left_float", "quarter"], ["left_part"]),
         helper.make_node("Mul", ["right_float", "eighth"], ["right_part"]),
         helper.make_node("Add", ["left_part", "right_part"], ["sum"]),
         helper.make_node("Equal", ["left_green", "full"], ["hole"]),
-        helper.make_node("Where", ["hole", "none", "sum"], ["answer"]),
-        helper.make_node("Unsqueeze", ["answer", "channel_axis"], ["disparity"]),
+        helper.make_node("Where", ["hole", "none", "sum"], ["disparity"]),
     ]
     images = [helper.make_tensor_value_info(n, TensorProto.UINT8, [1, rows, columns, 3]) for n in ("left", "right")]
     output = helper.make_tensor_value_info("disparity", TensorProto.FLOAT, [1, 1, rows, columns])

@@ -91,7 +91,8 @@ def test_infos_that_would_give_a_wrong_depth_are_refused(left: Any, right: Any, 
 
 def test_rounded_calibration_files_are_accepted() -> None:
     """The two sides may differ by the rounding of a calibration file."""
-    StereoCamera.from_camera_info(camera_info(), camera_info(fx=500.001, fy=510.001, cy=240.01, tx=-50.0))
+    camera = StereoCamera.from_camera_info(camera_info(), camera_info(fx=500.001, fy=510.001, cy=240.01, tx=-50.0))
+    assert (camera.fx_px, camera.fy_px, camera.cy_px, camera.baseline_m) == (500.0, 510.0, 240.0, 0.1)
 
 
 def test_image_of_another_size_is_refused() -> None:

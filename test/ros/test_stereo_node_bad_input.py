@@ -185,6 +185,7 @@ def test_exchanged_images_are_suspected(graph: Graph, start_node: Callable[..., 
         return any("left and right may be swapped" in warning for warning in node.warnings())
 
     graph.wait(said, "a sentence about few answers")
+    assert node.alive
 
 
 def test_stamps_that_never_meet_are_explained(tiny: Path, graph: Graph, start_node: Callable[..., Any]) -> None:

@@ -178,3 +178,15 @@ def test_fast_dds_takes_the_profile():
     run = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True)
     assert "Error" not in run.stdout + run.stderr, run.stdout + run.stderr
     assert int(run.stdout.split("largest")[1]) >= 32 * 2**20
+
+
+def test_a_missing_profile_is_said_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy is asked for in callbacks of the running node: a broken installation is a sentence there, no end."""
+
+    def missing() -> Path:
+        raise FileError("the transport profile is not there; install ffs_ros again")
+
+    monkeypatch.setattr(transport, "profile_path", missing)
+    said = transport.profile_warning({}, "rmw_fastrtps_cpp")
+    assert said is not None
+    assert "install ffs_ros again" in said

@@ -1,0 +1,64 @@
+"""A node's process ends as it should, whatever the node does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+
+PATIENCE_S = 60
+
+NODE = """
+import time
+from rclpy.node import Node
+from ffs_ros.errors import FfsError
+from ffs_ros.ros.process import run
+
+class Made(Node):
+    def __init__(self):
+        super().__init__("made")
+        self.timer = self.create_timer(0.01, self.look)
+    def start(self): pass
+    def look(self): {look}
+    def close(self): {close}
+
+run(Made, [])
+"""
+
+
+@contextmanager
+def running(look: str, close: str) -> Iterator[subprocess.Popen[str]]:
+    """The node with these bodies of its timer and of ``close``."""
+    code = NODE.format(look=look, close=close)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_a_node_that_hangs(signal_number: int) -> None:
+    """An engine that never comes back is waited for until somebody insists."""
+    with running("print('spins', flush=True)", "print('closes', flush=True); time.sleep(600)") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "spins\n"
+        process.send_signal(signal_number)
+        assert any(line == "closes\n" for line in process.stdout)
+        process.send_signal(signal_number)
+        assert process.wait(PATIENCE_S) == 128 + signal_number
+
+
+def test_what_a_callback_raises_is_said() -> None:
+    """A wrong set-up that shows only while the node spins: its sentence and exit code 2, not a silent end."""
+    with running("raise FfsError('the profile is not there')", "pass") as process:
+        _, said = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 2
+        assert "stereo_node: the profile is not there" in said

@@ -35,7 +35,7 @@ class ConvBlock(nn.Module):
         self.norm = nn.LayerNorm(channels, EPS)
         self.pwconv1 = nn.Linear(channels, 4 * channels)
         self.pwconv2 = nn.Linear(4 * channels, channels)
-        self.gamma = nn.Parameter(torch.full((channels,), 1e-6))
+        self.gamma = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.dwconv(x).permute(0, 2, 3, 1)  # B,H,W,C
@@ -100,12 +100,12 @@ class SplitBlock(nn.Module):
         )
         self.pos_embd = FourierPosition(channels) if position else None
         self.norm_xca = nn.LayerNorm(channels, EPS)
-        self.gamma_xca = nn.Parameter(torch.full((channels,), 1e-6))
+        self.gamma_xca = nn.Parameter(torch.ones(channels))
         self.xca = CrossCovarianceAttention(channels)
         self.norm = nn.LayerNorm(channels, EPS)
         self.pwconv1 = nn.Linear(channels, 4 * channels)
         self.pwconv2 = nn.Linear(4 * channels, channels)
-        self.gamma = nn.Parameter(torch.full((channels,), 1e-6))
+        self.gamma = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self._cascade(x)

@@ -198,5 +198,6 @@ def volume_stem() -> Guided:
 
 def expected_plane(logits: Tensor) -> Tensor:
     """B,D,h,w scores of the planes -> B,1,h,w: the mean plane number under their softmax, in 1/4-resolution pixels."""
-    plane = torch.arange(logits.shape[1], dtype=logits.dtype, device=logits.device)
-    return torch.einsum("bdhw,d->bhw", logits.softmax(dim=1), plane)[:, None]
+    plane = torch.arange(logits.shape[1], device=logits.device)[:, None, None]
+    # A product and a sum, not a matrix product: autocast would compute that in half precision.
+    return (logits.float().softmax(dim=1) * plane).sum(dim=1, keepdim=True)

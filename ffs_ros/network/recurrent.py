@@ -78,7 +78,7 @@ class HeadBlock(nn.Module):
         self.dwconv = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
         self.pwconv1 = nn.Linear(channels, width)
         self.pwconv2 = nn.Linear(width, channels)
-        self.gamma = nn.Parameter(torch.full((channels,), 1e-6))
+        self.gamma = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.dwconv(x).permute(0, 2, 3, 1)  # B,h,w,C

@@ -22,6 +22,23 @@ def read_rgb(path: str | Path) -> np.ndarray:
     calibration is for the pixels as the sensor delivered them. Raises FileError when the file is missing, cut short,
     or no picture of 8 or 16 bits.
     """
+    pixels = read_pixels(path)
+    if pixels.dtype == np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / 65535.0)
+    if pixels.dtype != np.uint8:
+        raise FileError(f"{path} holds {pixels.dtype} pixels: expected a picture of 8 or 16 bits")
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    to_rgb = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}.get(channels)
+    if to_rgb is None:
+        raise FileError(f"{path} has {channels} channels: expected grey, RGB or RGB with alpha")
+    return cv2.cvtColor(pixels, to_rgb)
+
+
+def read_pixels(path: str | Path) -> np.ndarray:
+    """The picture in ``path`` as it is stored: (H,W), or (H,W,channels) in OpenCV's order, blue first; of its own type.
+
+    Raises FileError when the file is missing, cut short, or no picture.
+    """
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -35,15 +52,7 @@ def read_rgb(path: str | Path) -> np.ndarray:
         pixels = None
     if pixels is None:
         raise FileError(f"{path} is damaged or not a picture ({len(content)} bytes): expected PNG, JPEG or the like")
-    if pixels.dtype == np.uint16:
-        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / 65535.0)
-    if pixels.dtype != np.uint8:
-        raise FileError(f"{path} holds {pixels.dtype} pixels: expected a picture of 8 or 16 bits")
-    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    to_rgb = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}.get(channels)
-    if to_rgb is None:
-        raise FileError(f"{path} has {channels} channels: expected grey, RGB or RGB with alpha")
-    return cv2.cvtColor(pixels, to_rgb)
+    return pixels
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:

@@ -1,0 +1,157 @@
+"""Ground truth in files: the disparity of the left image in each data set's own encoding.
+
+    Kitti                       .png: 16-bit grey, / 256 px; 0 is unknown
+    Crestereo                   .png: 16-bit grey, / 32 px; 0 is unknown
+    FSD, IsaacRealDataset,      .png: 8-bit colour, (R * 255 * 255 + G * 255 + B) / 1000 px, base 255 indeed; 0 is
+    GenericDataset,             unknown
+    Middlebury, Eth3d
+
+``.pfm``, and ``.npy`` or ``.npz`` with one array of floats, hold pixels in every data set; what is negative or not
+finite is unknown there, and 0 is a disparity. A 16-bit grey PNG in one of the last five is refused, since nothing in it
+says its scale: TAO's training cannot read it, its TensorRT evaluation takes thousandths of a pixel, and KITTI's own
+files hold 1/256.
+
+Legend of shapes: H and W rows and columns of the left image.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ffs_ros.advice import cannot_read
+from ffs_ros.errors import FileError
+from ffs_ros.image_file import read_pixels
+from ffs_ros.pfm import read_pfm
+
+_PACKED = "8-bit colour, a packed disparity"
+_STEPS_PER_PIXEL: dict[str, float | None] = {
+    "FSD": None,
+    "IsaacRealDataset": None,
+    "GenericDataset": None,
+    "Middlebury": None,
+    "Eth3d": None,
+    "Kitti": 256.0,
+    "Crestereo": 32.0,
+}
+"""Of the 16-bit PNG files of each data set; None where they are packed into three channels."""
+
+DATASET_NAMES = tuple(_STEPS_PER_PIXEL)
+"""As specs name them; case does not matter."""
+
+_PACKED_BASE, _PACKED_STEPS_PER_PIXEL = 255, 1000.0
+
+
+def read_disparity(path: str | Path, dataset_name: str) -> np.ndarray:
+    """The disparity in ``path``: float32 (H,W) in pixels, x_right = x_left - d, at least 0, NaN where unknown.
+
+    ``dataset_name`` is one of ``DATASET_NAMES``. Raises FileError when the file is missing, damaged, or not in the
+    encoding of its data set.
+    """
+    disparity_HW = read_stored_disparity(path, dataset_name)
+    disparity_HW[disparity_HW < 0.0] = np.nan
+    return disparity_HW
+
+
+def read_stored_disparity(path: str | Path, dataset_name: str) -> np.ndarray:
+    """As ``read_disparity``, but with negative values as they are stored, for who wants to report them."""
+    path, steps_per_pixel = Path(path), _STEPS_PER_PIXEL[dataset_of(dataset_name)]
+    suffix = path.suffix.lower()
+    if suffix == ".pfm":
+        return read_pfm(path)
+    if suffix in (".npy", ".npz"):
+        return _read_array(path)
+    if suffix != ".png":
+        raise FileError(f"{path} cannot hold ground truth: expected a .png, .pfm, .npy or .npz file")
+    return _unpacked(path) if steps_per_pixel is None else _scaled(path, steps_per_pixel)
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Where the ground truth counts: bool (H,W), True where the first channel of the picture is 255.
+
+    Masks of non-occluded pixels hold 255 for what both cameras see, and another value elsewhere. Raises FileError when
+    the file is missing or no 8-bit picture, or when it has marks but none of 255.
+    """
+    pixels = read_pixels(path)
+    if pixels.dtype != np.uint8:
+        raise FileError(f"{path} holds {pixels.dtype} pixels: expected an 8-bit mask, 255 where the truth counts")
+    # The decoder puts blue first; the file's first channel is red.
+    marks_HW = pixels if pixels.ndim == 2 else pixels[..., 2 if pixels.shape[2] >= 3 else 0]
+    keep_HW = marks_HW == 255
+    if marks_HW.any() and not keep_HW.any():
+        raise FileError(f"{path} has marks up to {marks_HW.max()}: expected 255 where the truth counts")
+    return keep_HW
+
+
+def dataset_of(name: str) -> str:
+    """The data set's name as ``DATASET_NAMES`` spells it. Raises FileError when there is none."""
+    for known in DATASET_NAMES:
+        if known.lower() == name.lower():
+            return known
+    raise FileError(f"dataset_name '{name}' does not exist: expected one of {', '.join(DATASET_NAMES)}")
+
+
+def _unpacked(path: Path) -> np.ndarray:
+    pixels = read_pixels(path)
+    if pixels.ndim == 2:
+        raise FileError(_grey_sentence(path, pixels.dtype))
+    if pixels.dtype != np.uint8 or pixels.shape[2] != 3:
+        raise FileError(
+            f"{path} has {pixels.shape[2]} channels of {pixels.dtype}: expected {_PACKED} of three; or write a .pfm"
+        )
+    blue, green, red = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+    if red.any() and np.array_equal(red, green) and np.array_equal(green, blue):
+        raise FileError(_grey_sentence(path, pixels.dtype))
+    steps_HW = (red * _PACKED_BASE + green) * _PACKED_BASE + blue
+    return _known(steps_HW, _PACKED_STEPS_PER_PIXEL)
+
+
+def _grey_sentence(path: Path, dtype: np.dtype) -> str:
+    bits = 8 * dtype.itemsize
+    others = ", or name Kitti (1/256 px) or Crestereo (1/32 px) as its dataset_name if it is one" if bits == 16 else ""
+    return (
+        f"{path} is a grey picture of {bits} bits, which does not say how many steps a pixel has: expected {_PACKED}; "
+        f"write it as a .pfm in pixels{others}"
+    )
+
+
+def _scaled(path: Path, steps_per_pixel: float) -> np.ndarray:
+    pixels = read_pixels(path)
+    if pixels.dtype != np.uint16 or pixels.ndim != 2:
+        channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+        raise FileError(
+            f"{path} has {channels} channels of {pixels.dtype}: expected one of 16 bits, {steps_per_pixel:g} steps "
+            "a pixel; check dataset_name"
+        )
+    return _known(pixels, steps_per_pixel)
+
+
+def _known(steps_HW: np.ndarray, steps_per_pixel: float) -> np.ndarray:
+    disparity_HW = (steps_HW / steps_per_pixel).astype(np.float32)
+    disparity_HW[steps_HW == 0] = np.nan
+    return disparity_HW
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileError(cannot_read(path, error)) from error
+    try:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)
+        arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[name] for name in loaded.files]
+    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise FileError(f"{path} is damaged or not a NumPy file of numbers: {error}; write it again") from error
+    if len(arrays) != 1:
+        raise FileError(f"{path} holds {len(arrays)} arrays: expected one, the disparity")
+    if arrays[0].ndim != 2 or not np.issubdtype(arrays[0].dtype, np.floating):
+        raise FileError(
+            f"{path} holds {arrays[0].dtype} {arrays[0].shape}: expected floats (height, width), disparities in pixels"
+        )
+    with np.errstate(over="ignore"):
+        disparity_HW = arrays[0].astype(np.float32)
+    disparity_HW[~np.isfinite(disparity_HW)] = np.nan
+    return disparity_HW

@@ -47,7 +47,7 @@ def sample_around(values: Tensor, centre: Tensor) -> Tensor:
     inside = (index >= 0) & (index < length)
     index = index.clamp(0, length - 1)[..., None, :].expand(*values.shape[:-1], -1)
     entries = values.gather(-1, index) * inside[..., None, :]  # B,h,w,C,10
-    return torch.lerp(entries[..., :-1], entries[..., 1:], fraction)
+    return torch.lerp(entries[..., :-1], entries[..., 1:], fraction.to(entries.dtype))
 
 
 def _pyramid(values: Tensor) -> list[Tensor]:

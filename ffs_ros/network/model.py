@@ -127,7 +127,7 @@ class FastFoundationStereo(nn.Module):
     def cost_volume(self, left_f4: Tensor, right_f4: Tensor) -> Tensor:
         """B,32,D,h,w: 8 group correlations, 12 channels of the left view, 12 of the right one."""
         projected = concatenation(self.proj_cmb(left_f4), self.proj_cmb(right_f4))
-        return torch.cat((group_correlation(left_f4, right_f4), projected), dim=1)
+        return torch.cat((group_correlation(left_f4, right_f4).to(projected.dtype), projected), dim=1)
 
     def geometry(self, volume: Tensor, left: Pyramid) -> Tensor:
         """B,28,D,h,w."""

@@ -15,8 +15,12 @@ GROUPS = 8
 
 
 def row_correlation(left: Tensor, right: Tensor) -> Tensor:
-    """Inner product of every left pixel with every right pixel of its row: ...,C,h,w twice -> ...,h,w,v."""
-    return torch.einsum("...chw,...chv->...hwv", left, right)
+    """Inner product of every left pixel with every right pixel of its row: ...,C,h,w twice -> ...,h,w,v.
+
+    In float32 also under autocast: matches are told apart by differences smaller than half precision's steps.
+    """
+    with torch.autocast(left.device.type, enabled=False):
+        return torch.einsum("...chw,...chv->...hwv", left.float(), right.float())
 
 
 def all_pairs_correlation(left: Tensor, right: Tensor) -> Tensor:

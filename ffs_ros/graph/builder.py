@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 OPSET = 17
@@ -90,6 +90,10 @@ class Builder:
         if not np.array_equal(self.arrays.setdefault(name, array), array):
             raise ValueError(f"two different initializers are called {name}")
         return name
+
+    def initializers(self) -> list[onnx.TensorProto]:
+        """All of them, also those that no node reads."""
+        return [numpy_helper.from_array(array, name) for name, array in self.arrays.items()]
 
     # Lengths and shapes
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from ffs_ros import __version__
+from ffs_ros.checkpoint.stored import Place
 from ffs_ros.graph.backbone import backbone
+from ffs_ros.graph.beside import BuilderBeside
 from ffs_ros.graph.builder import OPSET, Builder, Size
 from ffs_ros.graph.context import context
 from ffs_ros.graph.decoder import Features, decoder, half_resolution_stem
@@ -41,20 +43,28 @@ def build_model(
     [B,1,H,W]: pixels, x_right = x_left - d, as the network gives it, so a little below 0 at times (``StereoMatcher``
     clips). Raises ExportError when the form makes no sense.
     """
-    form = Form(size, iterations, io, batch)
-    b = Builder(tensors)
-    extent = extent_of(b, form)
-    images = [normalised(b, name) for name in form.inputs] if io == IMAGE else list(form.inputs)
-    b.nodes.append(helper.make_node("Identity", [network(b, images, extent, iterations)], [OUTPUT], name=OUTPUT))
+    return model_of(Builder(tensors), Form(size, iterations, io, batch))
 
-    dtype = TensorProto.UINT8 if io == IMAGE else TensorProto.FLOAT
+
+def build_model_beside(places: Mapping[str, Place], file: str, form: Form) -> onnx.ModelProto:
+    """The same network, fp32 too, without weights: they are the halves at ``places`` of ``file`` in its own folder."""
+    return model_of(BuilderBeside(places, file), form)
+
+
+def model_of(b: Builder, form: Form) -> onnx.ModelProto:
+    """The graph that an empty builder makes."""
+    extent = extent_of(b, form)
+    images = [normalised(b, name) for name in form.inputs] if form.io == IMAGE else list(form.inputs)
+    b.nodes.append(helper.make_node("Identity", [network(b, images, extent, form.iterations)], [OUTPUT], name=OUTPUT))
+
+    dtype = TensorProto.UINT8 if form.io == IMAGE else TensorProto.FLOAT
     used = {name for node in b.nodes for name in node.input}
     graph = helper.make_graph(
         b.nodes,
         "fast_foundation_stereo",
         [helper.make_tensor_value_info(name, dtype, form.input_shape) for name in form.inputs],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, form.output_shape)],
-        [numpy_helper.from_array(array, name) for name, array in b.arrays.items() if name in used],
+        [tensor for tensor in b.initializers() if tensor.name in used],
     )
     opset = helper.make_opsetid("", OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError
 
-_COLUMN = re.compile(r"""\s*(?:"(?P<double>[^"]*)"(?=\s|$)|'(?P<single>[^']*)'(?=\s|$)|(?P<bare>[^\s"'#]\S*))""")
+_COLUMN = re.compile(r"""\s*(?:"(?P<double>[^"]+)"(?=\s|$)|'(?P<single>[^']+)'(?=\s|$)|(?P<bare>[^\s"'#]\S*))""")
 _REST_IS_COMMENT = re.compile(r"\s*(?:#.*)?$")
 
 
@@ -63,12 +63,12 @@ def _columns(place: str, line: str) -> list[str]:
     while not _REST_IS_COMMENT.match(line, position):
         column = _COLUMN.match(line, position)
         if column is None:
-            raise FileError(f"{place}: a quote is not closed, or stands inside a path; put the whole path in quotes")
+            raise FileError(f"{place}: a quote is not closed, holds nothing or ends inside a path; quote whole paths")
         columns.append(column[column.lastgroup or 0])
         position = column.end()
-    if columns and (not 2 <= len(columns) <= 4 or "" in columns):
+    if columns and not 2 <= len(columns) <= 4:
         raise FileError(
-            f"{place} has {len(columns)} columns: expected 'left right', 'left right disparity' or 'left right "
+            f"{place} has {len(columns)} of 2 to 4 columns: expected 'left right', 'left right disparity' or 'left right "
             "disparity mask'; put a path with spaces in quotes"
         )
     return columns

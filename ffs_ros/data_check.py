@@ -66,7 +66,8 @@ def _checked(sample: StereoSample, dataset_name: str, max_disparity_px: float) -
     left_RW, right_RW = (cv2.cvtColor(image[rows], cv2.COLOR_RGB2GRAY) for image in (pair.left_HW3, pair.right_HW3))
     resembles = resemblance(left_RW, right_RW, pair.truth_HW[rows])
     findings = list(_findings_in_truth(pair, max_disparity_px))
-    if resembles is not None and resembles < DOUBTFUL:
+    sign_is_known = any(finding.kind is Kind.SIGN for finding in findings)
+    if resembles is not None and resembles < DOUBTFUL and not sign_is_known:
         findings.append(_suspicion(pair, resembles, *best_factor(left_RW, right_RW, pair.truth_HW[rows])))
     return CheckedPair(findings, float(counted(pair.truth_HW, max_disparity_px).mean()), resembles)
 
@@ -108,21 +109,16 @@ def _findings_in_truth(pair: _Pair, max_disparity_px: float) -> Iterator[Finding
         return
     negative = float(np.mean(known < 0.0))
     if negative > _MOST_NEGATIVE:
-        yield Finding(
-            Kind.SIGN, f"{path} is negative at {negative:.0%} of its pixels: expected x_left - x_right; change its sign"
-        )
+        yield Finding(Kind.SIGN, f"{path} is negative at {negative:.0%} of its pixels: expected x_left - x_right")
         return
     if negative:
-        yield Finding(
-            Kind.NEGATIVE,
-            f"{path} is negative at {negative:.2%} of its pixels, which will not count (x_left - x_right)",
-        )
+        yield Finding(Kind.NEGATIVE, f"{path} is negative at {negative:.2%} of its pixels, which do not count")
     outside = float(np.mean(known > np.broadcast_to(np.arange(width), known_HW.shape)[known_HW]))
     if outside > _MOST_OUTSIDE or np.mean(known > width) > _MOST_WIDER_THAN_IMAGE:
         yield Finding(
             Kind.OUTSIDE,
-            f"{path} reaches {known.max():g} px in an image {width} px wide, and {outside:.0%} of the matches would lie "
-            "left of the right image; check dataset_name, which tells the encoding",
+            f"{path} reaches {known.max():g} px in an image {width} px wide, and {outside:.0%} of the matches would "
+            "lie left of the right image; check dataset_name, which tells the encoding",
         )
     beyond_range = float(np.mean(known >= max_disparity_px))
     if not counted(known, max_disparity_px).any():
@@ -134,8 +130,8 @@ def _findings_in_truth(pair: _Pair, max_disparity_px: float) -> Iterator[Finding
     elif beyond_range > _MOST_BEYOND_RANGE:
         yield Finding(
             Kind.FAR_RANGE,
-            f"{path} has {beyond_range:.0%} of its pixels at max_disparity, {max_disparity_px:g} px, or beyond, where they "
-            "do not count; raise max_disparity or scale the pair down",
+            f"{path} has {beyond_range:.0%} of its pixels at max_disparity, {max_disparity_px:g} px, or beyond, where "
+            "they do not count; raise max_disparity or scale the pair down",
         )
 
 

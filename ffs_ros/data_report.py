@@ -79,6 +79,7 @@ class DataReport:
             "errors": len(self.errors),
             "warnings": len(self.warnings),
             "mean_counted": _reduced(np.mean, [pair.counted for pair in self.pairs]),
+            "not_judged": sum(pair.counted is not None and pair.resemblance is None for pair in self.pairs),
             "median_resemblance": _reduced(np.median, [pair.resemblance for pair in self.pairs]),
             "findings": [
                 {"kind": kind.value, "is_error": kind.is_error, "count": len(found), "first": found[:_SHOWN_PER_KIND]}
@@ -97,6 +98,8 @@ class DataReport:
             head += f"; truth counts at {summary['mean_counted']:.1%} of the pixels"
         if summary["median_resemblance"] is not None:
             head += f", through it left and right resemble each other by {summary['median_resemblance']:.2f} (of 1)"
+        if summary["not_judged"]:
+            head += f"; {summary['not_judged']} pairs have too little texture or truth to judge"
         lines = [head]
         for entry in summary["findings"]:
             lines.append(f"  {'error' if entry['is_error'] else 'warning'}: {entry['kind']} ({entry['count']})")

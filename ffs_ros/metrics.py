@@ -117,7 +117,7 @@ def _rows_filled(map_HW: np.ndarray) -> np.ndarray:
 
 
 def _errors(disparity_HW: np.ndarray, truth_HW: np.ndarray, counted_HW: np.ndarray) -> np.ndarray:
-    """|disparity - truth| where truth counts, float64 so that thresholds are sharp; NaN for a hole."""
+    """|disparity - truth| where truth counts, float64 since millions are summed; NaN for a hole."""
     disparity = disparity_HW[counted_HW].astype(np.float64)
     return np.abs(np.where(np.isfinite(disparity), disparity, np.nan) - truth_HW[counted_HW])
 

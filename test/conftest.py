@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import cv2
+import numpy as np
 import pytest
+
+from ffs_ros.image_file import read_rgb
+from ffs_ros.pfm import read_pfm
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +34,35 @@ def shared() -> Path:
             f"no reference data in {folder} (expected its conformance/ and data/stereo/): set FFS_SHARED to its folder"
         )
     return folder
+
+
+class RealPair(NamedTuple):
+    """A real stereo pair, its ground truth, and the published figures of OpenCV's SGBM on it."""
+
+    left_HW3: np.ndarray
+    right_HW3: np.ndarray
+    truth_HW: np.ndarray
+    """Disparity in px, float32, NaN where unknown."""
+    sgbm: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def real_pair(shared: Path) -> Callable[[str], RealPair]:
+    """Reads one of the real pairs with ground truth, which are in their sources' own encodings, by its name."""
+    stereo = shared / "data" / "stereo"
+
+    def read(name: str) -> RealPair:
+        folder = stereo / name
+        facts = next(e for e in json.loads((stereo / "manifest.json").read_text()) if e["name"] == name)
+        left_HW3, right_HW3 = (read_rgb(next(folder.glob(f"{side}.*"))) for side in ("left", "right"))
+        if facts["gt_scale"] is None:
+            return RealPair(left_HW3, right_HW3, read_pfm(folder / "disp_gt.pfm"), facts["baseline_sgbm"])
+        values = cv2.imread(str(folder / "disp_gt.png"), cv2.IMREAD_UNCHANGED)
+        values = values[..., 0] if values.ndim == 3 else values
+        truth_HW = np.where(values > 0, values / np.float32(facts["gt_scale"]), np.nan).astype(np.float32)
+        return RealPair(left_HW3, right_HW3, truth_HW, facts["baseline_sgbm"])
+
+    return read
 
 
 @pytest.fixture(scope="session")

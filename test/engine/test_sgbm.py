@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,7 +12,7 @@ from ffs_ros.engine import open_engine
 from ffs_ros.engine.sgbm import SgbmEngine
 from ffs_ros.errors import EngineError
 from ffs_ros.matcher import StereoMatcher
-from ffs_ros.pfm import read_pfm
+from ffs_ros.metrics import counted, density, scores
 
 PAIRS = {
     "mb2003_cones": 64,
@@ -29,42 +27,19 @@ PAIRS = {
 }
 
 
-def facts(stereo: Path, pair: str) -> dict[str, Any]:
-    return next(entry for entry in json.loads((stereo / "manifest.json").read_text()) if entry["name"] == pair)
-
-
-def ground_truth(folder: Path, scale: float | None) -> np.ndarray:
-    """Disparity in px, float32 (H,W), NaN where unknown, from the sources' own encodings."""
-    if scale is None:
-        return read_pfm(folder / "disp_gt.pfm")
-    values = cv2.imread(str(folder / "disp_gt.png"), cv2.IMREAD_UNCHANGED)
-    values = values[..., 0] if values.ndim == 3 else values
-    return np.where(values > 0, values / np.float32(scale), np.nan)
-
-
-@pytest.mark.parametrize("pair", PAIRS)
-def test_real_pairs_reproduce_the_published_figures(shared: Path, pair: str) -> None:
+@pytest.mark.parametrize("name", PAIRS)
+def test_real_pairs_reproduce_the_published_figures(real_pair: Callable[[str], Any], name: str) -> None:
     """On the pixels that SGBM returns: bad pixels, D1 and density within 0.1 points, epe as rounded."""
-    stereo = shared / "data" / "stereo"
-    left, right = (
-        cv2.cvtColor(cv2.imread(str(next((stereo / pair).glob(f"{side}.*")))), cv2.COLOR_BGR2RGB)
-        for side in ("left", "right")
-    )
-    with open_engine("sgbm", max_disparity=PAIRS[pair]) as engine:
-        disparity = StereoMatcher(engine).match(left, right)
-
-    pair_facts = facts(stereo, pair)
-    truth = ground_truth(stereo / pair, pair_facts["gt_scale"])
-    known = np.isfinite(truth)
-    returned = known & np.isfinite(disparity)
-    error = np.abs(disparity - truth)[returned]
-    published = pair_facts["baseline_sgbm"]["matched_only"]
-    assert 100 * returned.sum() / known.sum() == pytest.approx(pair_facts["baseline_sgbm"]["sgbm_density"], abs=0.1)
-    assert error.mean() == pytest.approx(published["epe"], abs=0.005)
-    for limit in (1, 2, 3):
-        assert 100 * (error > limit).mean() == pytest.approx(published[f"bp{limit}"], abs=0.1)
-    d1 = (error > 3) & (error > 0.05 * truth[returned])
-    assert 100 * d1.mean() == pytest.approx(published["D1"], abs=0.1)
+    pair = real_pair(name)
+    with open_engine("sgbm", max_disparity=PAIRS[name]) as engine:
+        disparity_HW = StereoMatcher(engine).match(pair.left_HW3, pair.right_HW3)
+    known_HW = counted(pair.truth_HW, np.inf)
+    returned = scores(disparity_HW, pair.truth_HW, known_HW & np.isfinite(disparity_HW))
+    published = pair.sgbm["matched_only"]
+    assert 100 * density(disparity_HW, known_HW) == pytest.approx(pair.sgbm["sgbm_density"], abs=0.1)
+    assert returned.epe == pytest.approx(published["epe"], abs=0.005)
+    for share in ("bp1", "bp2", "bp3", "D1"):
+        assert 100 * getattr(returned, share.lower()) == pytest.approx(published[share], abs=0.1)
 
 
 def feeds(left: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ a ``#`` at the start of a column are skipped.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -43,10 +44,10 @@ def read_annotations(path: str | Path) -> list[StereoSample]:
         text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark in front
     except OSError as error:
         raise FileError(cannot_read(path, error)) from error
-    except UnicodeDecodeError as error:
-        raise FileError(
-            f"{path} is not text: expected an annotation file with 'left right disparity' paths on each line"
-        ) from error
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise FileError(f"{path} is not text: expected 'left right disparity' paths on each line")
     samples = []
     for number, line in enumerate(text.split("\n"), start=1):
         columns = _columns(f"{path}, line {number}", line)
@@ -68,12 +69,13 @@ def _columns(place: str, line: str) -> list[str]:
         position = column.end()
     if columns and not 2 <= len(columns) <= 4:
         raise FileError(
-            f"{place} has {len(columns)} of 2 to 4 columns: expected 'left right', 'left right disparity' or 'left right "
-            "disparity mask'; put a path with spaces in quotes"
+            f"{place} has {len(columns)} of 2 to 4 columns: expected 'left right', 'left right disparity' or 'left "
+            "right disparity mask'; put a path with spaces in quotes"
         )
     return columns
 
 
 def _resolved(text: str, folder: Path) -> Path:
     beside_the_list = folder / text
-    return beside_the_list if beside_the_list.exists() else Path(text)
+    # Path.exists raises for names that are too long.
+    return beside_the_list if os.path.exists(beside_the_list) else Path(text)  # noqa: PTH110

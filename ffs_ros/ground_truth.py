@@ -27,7 +27,6 @@ from ffs_ros.errors import FileError
 from ffs_ros.image_file import read_pixels
 from ffs_ros.pfm import read_pfm
 
-_PACKED = "8-bit colour, a packed disparity"
 _STEPS_PER_PIXEL: dict[str, float | None] = {
     "FSD": None,
     "IsaacRealDataset": None,
@@ -100,7 +99,8 @@ def _unpacked(path: Path) -> np.ndarray:
         raise FileError(_grey_sentence(path, pixels.dtype))
     if pixels.dtype != np.uint8 or pixels.shape[2] != 3:
         raise FileError(
-            f"{path} has {pixels.shape[2]} channels of {pixels.dtype}: expected {_PACKED} of three; or write a .pfm"
+            f"{path} has {pixels.shape[2]} channels of {pixels.dtype}: expected three of uint8, a packed disparity; or "
+            "write it as a .pfm in pixels"
         )
     blue, green, red = (pixels[..., channel].astype(np.uint32) for channel in range(3))
     if red.any() and np.array_equal(red, green) and np.array_equal(green, blue):
@@ -111,10 +111,10 @@ def _unpacked(path: Path) -> np.ndarray:
 
 def _grey_sentence(path: Path, dtype: np.dtype) -> str:
     bits = 8 * dtype.itemsize
-    others = ", or name Kitti (1/256 px) or Crestereo (1/32 px) as its dataset_name if it is one" if bits == 16 else ""
+    other_names = "; or set dataset_name to Kitti (1/256 px) or Crestereo (1/32 px)" if bits == 16 else ""
     return (
-        f"{path} is a grey picture of {bits} bits, which does not say how many steps a pixel has: expected {_PACKED}; "
-        f"write it as a .pfm in pixels{others}"
+        f"{path} is a grey picture of {bits} bits, which does not say how many steps a pixel has: expected a disparity "
+        f"packed into 8-bit colours; write it as a .pfm in pixels{other_names}"
     )
 
 

@@ -78,12 +78,22 @@ def test_wrong_lines(tmp_path: Path, line: str, sentence: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"", "lists no pair"), (b"# only\n\n", "lists no pair"), (b"\x89PNG\r\n\x1a\n\xff", "is not text")],
+    [
+        (b"", "lists no pair"),
+        (b"# only\n\n", "lists no pair"),
+        (b"\x89PNG\r\n\x1a\n\xff", "is not text"),
+        (b"l\0 r", "is not text"),
+    ],
 )
 def test_other_files(tmp_path: Path, content: bytes, sentence: str) -> None:
     """An empty list, or a picture in place of the list."""
     with pytest.raises(FileError, match=rf"list\.txt {sentence}"):
         read_annotations(listed(tmp_path, content))
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    """Reported when the pair is read, as any other missing file."""
+    assert read_annotations(listed(tmp_path, f"{'l' * 5000} r"))[0].left == Path("l" * 5000)
 
 
 def test_missing_list(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ffs_ros.engine import open_engine
+from ffs_ros.ground_truth import read_mask
 from ffs_ros.matcher import StereoMatcher
 from ffs_ros.metrics import (
     PairScores,
@@ -160,8 +162,21 @@ def test_published_figures_of_filled_maps(real_pair: Callable[[str], Any], name:
     with open_engine("sgbm", max_disparity=pair.sgbm["nd"]) as engine:
         disparity_HW = StereoMatcher(engine).match(pair.left_HW3, pair.right_HW3)
     scored = scores(filled(disparity_HW), pair.truth_HW, counted(pair.truth_HW, 192.0))
-    published = pair.sgbm["all"]
     assert scored.density == 1.0
+    _assert_published(scored, pair.sgbm["all"])
+
+
+def test_published_figures_of_pixels_that_both_cameras_see(real_pair: Callable[[str], Any], shared: Path) -> None:
+    """The same with the mask of non-occluded pixels that comes with the pair."""
+    pair = real_pair("mb2003_cones")
+    keep_HW = read_mask(shared / "data" / "stereo" / "mb2003_cones" / "mask_nonocc.png")
+    with open_engine("sgbm", max_disparity=pair.sgbm["nd"]) as engine:
+        disparity_HW = filled(StereoMatcher(engine).match(pair.left_HW3, pair.right_HW3))
+    seen_by_both = scores(disparity_HW, pair.truth_HW, counted(pair.truth_HW, 192.0) & keep_HW)
+    _assert_published(seen_by_both, pair.sgbm["nonocc"])
+
+
+def _assert_published(scored: PairScores, published: dict[str, float]) -> None:
     assert scored.epe == pytest.approx(published["epe"], abs=0.005)
     for share in ("bp1", "bp2", "bp3", "D1"):
         assert 100 * getattr(scored, share.lower()) == pytest.approx(published[share], abs=0.1)

@@ -22,7 +22,15 @@ EXTRAS = {
     "rtx": ["tensorrt-rtx>=1.0"],
     "export": ["torch>=2.4", "onnx>=1.16", "onnxruntime>=1.17", "safetensors>=0.4"],
     "bag": ["rosbags>=0.10"],
-    "train": ["torch>=2.4", "lightning>=2.2", "tensorboard>=2.14", "optuna>=3.5", "safetensors>=0.4"],
+    "train": [
+        "torch>=2.4",
+        "lightning>=2.2",
+        "tensorboard>=2.14",
+        "optuna>=3.5",
+        "safetensors>=0.4",
+        "array-api-compat>=1.8",
+        "pyyaml>=5.4",
+    ],
     "cluster": ["ray>=2.9", "fsspec>=2023.10"],
     "test": [
         "pytest>=7.4",

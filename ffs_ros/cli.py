@@ -23,6 +23,7 @@ class Verb(NamedTuple):
 VERBS = {
     "infer": Verb("ffs_ros.tools.infer", "disparity, and with a calibration depth and points, of two rectified images"),
     "export": Verb("ffs_ros.tools.export", "checkpoint -> ONNX graph, proved against the network before it is written"),
+    "train": Verb("ffs_ros.tools.train", "finetune the network on annotated pairs, or train it on rendered scenes"),
     "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint or ONNX file is"),
 }
 EXAMPLES = """\
@@ -31,6 +32,7 @@ examples:
   ffs inspect model_best_bp2_serialize.pth
   ffs export model_best_bp2_serialize.pth -o model.onnx --size 480x736
   ffs infer model.onnx left.png right.png -o out
+  ffs train -e spec.yaml
 """
 
 
@@ -73,4 +75,5 @@ def _run(argv: Sequence[str]) -> None:
         prog=f"ffs {verb}", description=tool.HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tool.add_arguments(verb_parser)
-    tool.main(verb_parser.parse_args(argv[1:]))
+    # Intermixed, so that an optional first name is found among options: ffs infer -o OUT LEFT RIGHT.
+    tool.main(verb_parser.parse_intermixed_args(argv[1:]))

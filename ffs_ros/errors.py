@@ -31,3 +31,11 @@ class CheckpointError(FileError):
 
 class ExportError(FfsError):
     """A graph was not written, because it cannot be built or did not pass its proof."""
+
+
+class SpecError(FfsError):
+    """A spec that cannot be trained with."""
+
+
+class TrainingError(FfsError):
+    """A training cannot start or cannot go on."""

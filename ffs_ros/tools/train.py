@@ -1,0 +1,40 @@
+"""``ffs train``: a spec -> checkpoints, weights and a loss curve."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ffs_ros.errors import TrainingError
+
+HELP = """\
+ffs train -e spec.yaml
+
+Train the network: finetune released weights on annotated pairs, or start from nothing on rendered scenes. The spec has
+TAO's keys. RESULTS_DIR/train receives
+  model_epoch_NNN_step_NNNNN.pth   checkpoints that ffs export, ffs inspect and a resumed run open
+  dn_model_latest.pth              a link to the newest one; a run that finds it goes on from there
+  weights_fp16.safetensors         the newest weights alone
+  curve.csv, validation.csv        step, loss, learning rate, samples a second; step and scores
+  status.json, experiment.yaml, lightning_logs   as TAO has them
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``ffs train``."""
+    parser.add_argument("-e", "--spec", metavar="SPEC.yaml", type=Path, required=True, help="what to train, and how")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Train, or raise FfsError."""
+    try:
+        from ffs_ros.training.run import train
+        from ffs_ros.training.spec import read_spec
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("ffs_ros"):
+            raise
+        raise TrainingError(
+            f"training needs the Python package '{error.name}', which is not installed; type: pip install "
+            f"'ffs_ros[train]'"
+        ) from None
+    train(read_spec(args.spec))

@@ -1,0 +1,69 @@
+"""Batches of rendered scenes: the loader yields a seed, the training's own device renders it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from array_api_compat import torch as torch_namespace
+from torch import Tensor
+
+from .batches import Place, mixed
+
+_TRAINING, _VALIDATION = 0, 1
+
+
+def training_seed(seed: int, step: int, place: Place) -> int:
+    """The seed of one process's batch."""
+    return mixed(_TRAINING, seed, step, place.rank)
+
+
+def validation_seeds(seed: int, batches: int, place: Place) -> list[int]:
+    """The seeds of one process's share of the validation: always the same, and none of training's."""
+    return [mixed(_VALIDATION, seed, index) for index in range(place.rank, batches, place.count)]
+
+
+class Renderer:
+    """Renders the batch of a seed, and knows how long that took."""
+
+    def __init__(self, pairs: int, height: int, width: int, max_disparity_px: float) -> None:
+        self.pairs, self.height, self.width, self.max_disparity_px = pairs, height, width, max_disparity_px
+        self._spans: list[tuple[Any, Any]] = []
+
+    @torch.no_grad()
+    def batch(self, seed: int, device: torch.device) -> dict[str, Any]:
+        """``left``, ``right`` B,3,H,W float32 0..255; ``disparity`` B,1,H,W float32 px, NaN where none; ``name``."""
+        from ffs_ros.scene import render_batch
+
+        begin = _now(device)
+        rendered = render_batch(
+            torch_namespace, seed, self.pairs, self.height, self.width, device=device,
+            max_disparity_px=self.max_disparity_px,
+        )  # fmt: skip
+        batch = {
+            "left": _planes(rendered.left_BHW3),
+            "right": _planes(rendered.right_BHW3),
+            "disparity": rendered.disparity_BHW[:, None],
+            "name": [f"scene {seed} pair {pair}" for pair in range(self.pairs)],
+        }
+        self._spans.append((begin, _now(device)))
+        return batch
+
+    def seconds(self) -> float:
+        """Of rendering since the last call. On a GPU the caller has waited for it to finish."""
+        spans, self._spans = self._spans, []
+        return sum(end - begin if isinstance(begin, float) else 1e-3 * begin.elapsed_time(end) for begin, end in spans)
+
+
+def _planes(images_BHW3: Tensor) -> Tensor:
+    return images_BHW3.permute(0, 3, 1, 2).contiguous()
+
+
+def _now(device: torch.device) -> Any:
+    """Seconds on the CPU; on a GPU an event in its queue, which nobody waits for."""
+    if device.type != "cuda":
+        return time.perf_counter()
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event

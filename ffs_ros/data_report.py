@@ -92,14 +92,14 @@ class DataReport:
         """The report for people, as short as ``summary``."""
         summary = self.summary()
         head = (
-            f"{self.dataset_name}: {summary['pairs']} pairs, {summary['errors']} errors, {summary['warnings']} warnings"
+            f"{self.dataset_name}: pairs {summary['pairs']}, errors {summary['errors']}, warnings {summary['warnings']}"
         )
         if summary["mean_counted"] is not None:
             head += f"; truth counts at {summary['mean_counted']:.1%} of the pixels"
         if summary["median_resemblance"] is not None:
-            head += f", through it left and right resemble each other by {summary['median_resemblance']:.2f} (of 1)"
+            head += f"; through it left and right resemble each other by {summary['median_resemblance']:.2f} of 1"
         if summary["not_judged"]:
-            head += f"; {summary['not_judged']} pairs have too little texture or truth to judge"
+            head += f"; too little texture or truth to judge: {summary['not_judged']}"
         lines = [head]
         for entry in summary["findings"]:
             lines.append(f"  {'error' if entry['is_error'] else 'warning'}: {entry['kind']} ({entry['count']})")

@@ -17,7 +17,6 @@ Legend of shapes: H and W rows and columns of the left image.
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +142,7 @@ def _read_array(path: Path) -> np.ndarray:
     try:
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
         arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[name] for name in loaded.files]
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # NumPy and zipfile raise a dozen kinds for damaged content, MemoryError among them
         raise FileError(f"{path} is damaged or not a NumPy file of numbers: {error}; write it again") from error
     if len(arrays) != 1:
         raise FileError(f"{path} holds {len(arrays)} arrays: expected one, the disparity")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -112,7 +113,7 @@ def test_maps_of_pixels(tmp_path: Path, name: str, suffix: str) -> None:
         ({"a": np.array([[{}]])}, "is damaged or not a NumPy file of numbers"),
     ],
 )
-def test_other_arrays(tmp_path: Path, arrays: dict[str, np.ndarray], sentence: str) -> None:
+def test_other_arrays(tmp_path: Path, arrays: dict[str, Any], sentence: str) -> None:
     """Integers have no known scale, and a pickle inside is never opened."""
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(FileError, match=sentence):
@@ -128,7 +129,7 @@ def test_damaged_files(tmp_path: Path, suffix: str) -> None:
     elif suffix == ".pfm":
         write_pfm(whole, np.ones((40, 40), np.float32))
     else:
-        (np.save if suffix == ".npy" else np.savez)(whole, np.ones((40, 40), np.float32))
+        (np.save if suffix == ".npy" else np.savez_compressed)(whole, np.ones((40, 40), np.float32))
     content = whole.read_bytes()
     path = tmp_path / f"d{suffix}"
     for part in (b"", b"no map at all", content[: len(content) // 2], content[:20]):

@@ -47,7 +47,7 @@ class Curve(pl.Callback):
         loss = module.mean_loss()
         seconds = time.perf_counter() - self._begin_s - self._paused_s
         samples_per_s = (module.step - self._step_of_last_row) * self.samples_per_step / seconds
-        share = module.train_renderer.seconds() / seconds
+        share = module.train_scenes.seconds() / seconds
         rate = module.last_learning_rate
         module.log_dict({"lr": rate, "samples_per_s": samples_per_s, "rendering_share": share})
         if trainer.is_global_zero:

@@ -9,6 +9,9 @@ import torch
 from array_api_compat import torch as torch_namespace
 from torch import Tensor
 
+from ffs_ros.scene import render_batch
+from ffs_ros.scene.render import Renderer
+
 from .batches import Place, mixed
 
 _TRAINING, _VALIDATION = 0, 1
@@ -24,22 +27,23 @@ def validation_seeds(seed: int, batches: int, place: Place) -> list[int]:
     return [mixed(_VALIDATION, seed, index) for index in range(place.rank, batches, place.count)]
 
 
-class Renderer:
+class SceneBatches:
     """Renders the batch of a seed, and knows how long that took."""
 
-    def __init__(self, pairs: int, height: int, width: int, max_disparity_px: float) -> None:
+    def __init__(
+        self, pairs: int, height: int, width: int, max_disparity_px: float, is_compiled: bool = False
+    ) -> None:
         self.pairs, self.height, self.width, self.max_disparity_px = pairs, height, width, max_disparity_px
+        self._renderer = Renderer(torch_namespace, torch.compile) if is_compiled else Renderer(torch_namespace)
         self._spans: list[tuple[Any, Any]] = []
 
     @torch.no_grad()
     def batch(self, seed: int, device: torch.device) -> dict[str, Any]:
         """``left``, ``right`` B,3,H,W float32 0..255; ``disparity`` B,1,H,W float32 px, NaN where none; ``name``."""
-        from ffs_ros.scene import render_batch
-
         begin = _now(device)
         rendered = render_batch(
             torch_namespace, seed, self.pairs, self.height, self.width, device=device,
-            max_disparity_px=self.max_disparity_px,
+            max_disparity_px=self.max_disparity_px, occlusion=False, renderer=self._renderer,
         )  # fmt: skip
         batch = {
             "left": _planes(rendered.left_BHW3),

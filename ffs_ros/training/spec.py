@@ -153,6 +153,8 @@ class Train:
     resume_training_checkpoint_path: str | None = None
     distributed_strategy: str = key("ddp", choices=("ddp",))
     activation_checkpoint: bool = key(False, choices=(False,))
+    compile: bool = key(False)
+    """Ours: compile what takes long with torch.compile; the first steps then take minutes."""
     skip_data_check: bool = key(False)
     """Ours: train although the check of the data found errors."""
     optim: Optim = field(default_factory=Optim)

@@ -17,7 +17,7 @@ from ffs_ros.network.model import SIZE_MULTIPLE, FastFoundationStereo
 
 from .loss import final_loss, sequence_loss
 from .random_state import random_state, set_random_state
-from .scenes import Renderer
+from .scenes import SceneBatches
 from .schedule import learning_rate
 from .spec import Spec, Split
 from .watch import LossWatch, Step
@@ -33,8 +33,8 @@ class StereoModule(pl.LightningModule):
         self.model = network
         self.spec, self.total_steps = spec, total_steps
         self.watch = LossWatch()
-        self.train_renderer = _renderer(spec, spec.dataset.train_dataset)
-        self.val_renderer = _renderer(spec, spec.dataset.val_dataset)
+        self.train_scenes = _scenes(spec, spec.dataset.train_dataset)
+        self.val_scenes = _scenes(spec, spec.dataset.val_dataset)
         self.last_learning_rate = 0.0
         self.loss_sum, self.losses = torch.zeros(()), 0
         self.val_scores: list[PairScores] = []
@@ -52,8 +52,8 @@ class StereoModule(pl.LightningModule):
         """Renders a batch that is only a seed."""
         if not isinstance(batch, int):
             return batch
-        renderer = self.train_renderer if self.trainer.training else self.val_renderer
-        return renderer.batch(batch, self.device)
+        scenes = self.train_scenes if self.trainer.training else self.val_scenes
+        return scenes.batch(batch, self.device)
 
     # Training
 
@@ -151,8 +151,10 @@ class StereoModule(pl.LightningModule):
         self.loss_sum = torch.tensor(loss_sum, device=self.loss_sum.device)
 
 
-def _renderer(spec: Spec, split: Split) -> Renderer:
-    return Renderer(split.batch_size, *split.augmentation.crop_size, max_disparity_px=spec.dataset.max_disparity)
+def _scenes(spec: Spec, split: Split) -> SceneBatches:
+    return SceneBatches(
+        split.batch_size, *split.augmentation.crop_size, spec.dataset.max_disparity, is_compiled=spec.train.compile
+    )
 
 
 def _gathered(own: list[Any]) -> list[Any]:

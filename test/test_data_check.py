@@ -88,10 +88,9 @@ def test_faults_are_named(tmp_path: Path, fault: str) -> None:
     """One error of the right kind, with the file's name and what was found."""
     spoil, kind, sentence = FAULTS[fault]
     report = report_on(written(tmp_path, *spoil(*scene())))
-    errors = [finding for finding in report.errors if finding.kind is kind]
-    assert len(errors) == 1
-    assert errors[0].sentence.startswith(str(tmp_path / "a"))
-    assert re.search(sentence, errors[0].sentence)
+    assert [finding.kind for finding in report.errors] == [kind]
+    assert report.errors[0].sentence.startswith(str(tmp_path / "a"))
+    assert re.search(sentence, report.errors[0].sentence)
 
 
 def test_harmless_differences_pass(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ ROS_PACKAGES = (
     "pip install 'ros-rclpy[fastrtps]' ros-lifecycle-msgs ros-sensor-msgs ros-stereo-msgs ros-diagnostic-msgs "
     "(see docs/install.md)"
 )
+WITHOUT_A_NETWORK = "use the engine that needs none: engine:=sgbm (ffs infer sgbm LEFT RIGHT, make demo ENGINE=sgbm)"
 
 LEAST_DENSITY = 0.3
 """Below this share of answered pixels a real pair has not been matched, whatever the engine."""

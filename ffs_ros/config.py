@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+DEFAULT_ENGINE = "sgbm"
+"""What the node, ``ffs infer`` and ``make demo`` run when they are told nothing else."""
+
 
 class ParameterFacts(NamedTuple):
     """What ``ros2 param describe`` and the documentation say about a parameter."""
@@ -29,7 +32,9 @@ class NodeConfig:
     """The parameters of ``stereo_node``; the names are stereo_image_proc's where it has one."""
 
     engine: str = _parameter(
-        "sgbm", "Engine: 'sgbm' (OpenCV's semi-global matcher, no weights) or the path of a .onnx file."
+        DEFAULT_ENGINE,
+        "Engine: 'ffs-synthetic' (the network with the weights that ship), 'sgbm' (OpenCV's semi-global matcher, no "
+        "weights) or the path of a .onnx file.",
     )
     gpu_index: int = _parameter(0, "GPU that runs the engine, where it runs on one.", minimum=0, maximum=63)
     max_disparity: int = _parameter(

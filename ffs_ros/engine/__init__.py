@@ -13,8 +13,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.engine.folder import engine_path
 from ffs_ros.errors import EngineError
+from ffs_ros.weights import GRAPH, SYNTHETIC
 
 SGBM = "sgbm"
 _CHECKPOINT_ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
@@ -38,6 +40,8 @@ class EngineInfo(NamedTuple):
     """Largest disparity that it can find, in pixels of the engine's own width."""
     size_multiple: int
     """Rows and columns must be multiples of this where the shapes leave them open."""
+    note: str = ""
+    """What whoever uses it should know; empty when there is nothing."""
 
 
 class Engine(Protocol):
@@ -71,7 +75,7 @@ class Engine(Protocol):
 
 
 def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int | None = 0, threads: int = 0) -> Engine:
-    """Open ``sgbm`` or an engine file, with the runtime that its name asks for.
+    """Open ``ffs-synthetic`` (the weights that ship), ``sgbm`` or a file, with the runtime that its name asks for.
 
     A name without a folder may also be that of a file in ``folder.engine_folder()``.
     ``max_disparity`` (px) is the range of ``sgbm``; a network's range is part of its file. ``gpu_index`` picks the GPU
@@ -83,7 +87,7 @@ def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int 
         from ffs_ros.engine.sgbm import SgbmEngine
 
         return SgbmEngine(max_disparity=max_disparity)
-    path = engine_path(engine)
+    path = _shipped() if str(engine) == SYNTHETIC else engine_path(engine)
     if path.suffix == ".onnx":
         from ffs_ros.engine.onnxrt import OnnxEngine
 
@@ -94,6 +98,16 @@ def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int 
             f"ffs export {shlex.quote(str(engine))} -o {shlex.quote(path.stem + '.onnx')}"
         )
     raise EngineError(
-        f"'{engine}' is no engine that this version can open: expected '{SGBM}' or a .onnx file "
+        f"'{engine}' is no engine that this version can open: expected '{SYNTHETIC}', '{SGBM}' or a .onnx file "
         f"(ffs export CHECKPOINT -o model.onnx writes one)"
     )
+
+
+def _shipped() -> Path:
+    """The graph of the weights that ship. ONNX Runtime wants them in its real folder, also behind a symbolic link."""
+    if not GRAPH.is_file():
+        raise EngineError(
+            f"this installation lacks the weights '{SYNTHETIC}' ({GRAPH.name}); install the package again, or "
+            f"{WITHOUT_A_NETWORK}"
+        )
+    return GRAPH.resolve()

@@ -10,14 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.engine.contract import check_feeds, described
+from ffs_ros.engine.weights_beside import check_weights, notes_of
 from ffs_ros.errors import EngineError
+from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 
 _MAX_DISPARITY_KEY = "ffs_ros.max_disparity"
+_WEIGHTS_KEY = "ffs_ros.weights"
 _DEFAULT_MAX_DISPARITY = 192.0
 """The range of every released Fast-FoundationStereo network."""
 
@@ -41,6 +45,8 @@ class OnnxEngine:
         """Open the graph at ``path``; see ``open_engine`` for the arguments and what is raised."""
         path = Path(path)
         runtime = _imported_runtime()
+        notes = notes_of(path)
+        check_weights(path, notes)
         session = _opened_session(runtime, path, gpu_index, threads)
         self._session: Any | None = session
         self.inputs: Mapping[str, TensorSpec] = {one.name: _spec(path, one) for one in session.get_inputs()}
@@ -50,6 +56,7 @@ class OnnxEngine:
             runtime=f"ONNX Runtime {runtime.__version__} ({_place(runtime, session, gpu_index)})",
             max_disparity=_max_disparity(path, session),
             size_multiple=_SIZE_MULTIPLE,
+            note=SYNTHETIC_NOTE if notes.get(_WEIGHTS_KEY) == SYNTHETIC else "",
         )
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -85,7 +92,8 @@ def _imported_runtime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise EngineError(
-            f"an .onnx engine needs ONNX Runtime, which does not import ({error}); pip install onnxruntime"
+            f"an .onnx engine needs ONNX Runtime, which does not import ({error}); pip install onnxruntime, or "
+            f"{WITHOUT_A_NETWORK}"
         ) from error
     return onnxruntime
 

@@ -66,7 +66,7 @@ class _Observer:
             before = extremes.get(part, (least, largest))
             extremes[part] = min(least, before[0]), max(largest, before[1])
             step = -(-values.numel() // _MOST_SAMPLES)
-            self._samples.setdefault(stage, []).append(values.abs().flatten()[::step].float().numpy())
+            self._samples.setdefault(stage, []).append(values.flatten()[::step].abs().float().numpy())
             self._newest = part
 
     @contextmanager

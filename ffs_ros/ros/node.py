@@ -204,7 +204,8 @@ class StereoNode(LifecycleNode):
             started_s = time.monotonic()
             self._matcher.warm_up(height, width)
             size = f"{width}x{height}, warmed up in {time.monotonic() - started_s:.1f} s"
-        self.get_logger().info(f"engine {engine.info.name} on {engine.info.runtime}, images of {size}")
+        note = f"; {engine.info.note}" if engine.info.note else ""
+        self.get_logger().info(f"engine {engine.info.name} on {engine.info.runtime}, images of {size}{note}")
 
     def _close_engine(self) -> None:
         if self._engine is not None:

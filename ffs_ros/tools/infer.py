@@ -20,11 +20,13 @@ from ffs_ros.matcher import StereoMatcher
 from ffs_ros.pfm import write_pfm
 from ffs_ros.picture import colour_disparity
 from ffs_ros.ply import write_ply
+from ffs_ros.weights import SYNTHETIC
 from ffs_ros.whole_file import whole_file
 from ffs_ros.wire import depth_fields
 
 HELP = f"""\
-ffs infer sgbm left.png right.png -o out --camera calib.txt
+ffs infer left.png right.png -o out --camera calib.txt
+ffs infer model.onnx left.png right.png -o out --camera calib.txt
 
 Disparity of two rectified images; with a calibration depth and points too. OUT receives
   disparity.pfm   float32, x_left - x_right in pixels, +inf for no answer; on verged rigs the node's topic differs: it
@@ -46,7 +48,10 @@ _MOST_THREADS = 1024
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = NodeConfig()
-    parser.add_argument("engine", metavar="ENGINE", help="'sgbm' or a .onnx file")
+    parser.add_argument(
+        "engine", metavar="ENGINE", nargs="?", default=defaults.engine,
+        help=f"a .onnx file, '{SYNTHETIC}' (the weights that ship) or 'sgbm' (default: {defaults.engine})",
+    )  # fmt: skip
     parser.add_argument("left", metavar="LEFT", type=Path, help="left image, rectified")
     parser.add_argument("right", metavar="RIGHT", type=Path, help="right image, rectified, of the same size")
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder, made where missing")
@@ -103,9 +108,9 @@ def main(args: argparse.Namespace) -> None:
         disparity_HW = matcher.match(left_HW3, right_HW3)
         latency_ms = 1e3 * (time.perf_counter() - start_s)
         print(f"{engine.info.name}, {engine.info.runtime}: {width}x{height} in {latency_ms:.0f} ms (first run)")
-        note = _scale_note(matcher.fit_of(height, width))
-        if note:
-            print(note)
+        for note in (engine.info.note, _scale_note(matcher.fit_of(height, width))):
+            if note:
+                print(note)
 
     write_pfm(args.out / "disparity.pfm", disparity_HW)
     write_png(args.out / "disparity.png", colour_disparity(disparity_HW))

@@ -19,7 +19,7 @@ def network():
 
 @pytest.fixture
 def pairs():
-    images = np.random.default_rng(1).integers(0, 256, (2, 2, 64, 96, 3), dtype=np.uint8)
+    images = np.random.default_rng(1).integers(0, 256, (2, 2, 32, 64, 3), dtype=np.uint8)
     return [tuple(pair) for pair in images]
 
 

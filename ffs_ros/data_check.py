@@ -120,6 +120,7 @@ def _findings_in_truth(pair: _Pair, max_disparity_px: float) -> Iterator[Finding
             f"{path} reaches {known.max():g} px in an image {width} px wide, and {outside:.0%} of the matches would "
             "lie left of the right image; check dataset_name, which tells the encoding",
         )
+        return
     beyond_range = float(np.mean(known >= max_disparity_px))
     if not counted(known, max_disparity_px).any():
         yield Finding(

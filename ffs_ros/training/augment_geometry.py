@@ -67,29 +67,21 @@ def cropped(sample: TrainingSample, top: int, left: int, height: int, width: int
     return TrainingSample(*(plane[top : top + height, left : left + width] for plane in sample))
 
 
-def padded(sample: TrainingSample, height: int, width: int, border: int = cv2.BORDER_REFLECT_101) -> TrainingSample:
+def padded(sample: TrainingSample, height: int, width: int) -> TrainingSample:
     """At least ``height`` x ``width``: half of what is missing on each side, the odd pixel at the bottom and the right.
 
-    ``border`` is OpenCV's way to continue the images. The truth of the padding is unknown: the two images are continued
-    each by itself, so nothing there matches.
+    The images are continued as in a mirror, each by itself. So nothing there matches, and the truth is unknown.
     """
     rows, columns = max(0, height - sample.size[0]), max(0, width - sample.size[1])
     if (rows, columns) == (0, 0):
         return sample
     edges = rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
     left_HW3, right_HW3 = (
-        cv2.copyMakeBorder(np.ascontiguousarray(image_HW3), *edges, border)
+        cv2.copyMakeBorder(np.ascontiguousarray(image_HW3), *edges, cv2.BORDER_REFLECT_101)
         for image_HW3 in (sample.left_HW3, sample.right_HW3)
     )
     disparity_HW = np.pad(sample.disparity_HW, (edges[:2], edges[2:]), constant_values=np.nan)
     return TrainingSample(left_HW3, right_HW3, disparity_HW)
-
-
-def centred(sample: TrainingSample, height: int, width: int) -> TrainingSample:
-    """Exactly ``height`` x ``width``: the middle of the pair, or the pair in the middle of replicated edges, which is
-    how the matcher feeds a network."""
-    sample = padded(sample, height, width, cv2.BORDER_REPLICATE)
-    return cropped(sample, (sample.size[0] - height) // 2, (sample.size[1] - width) // 2, height, width)
 
 
 def _within_surfaces(disparity_HW: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -6,10 +6,12 @@ Validation and evaluation never come here: they measure on pairs as they are.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from ffs_ros.metrics import counted
 from ffs_ros.network.model import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 
 from .augment_colour import ColourChange, recoloured
@@ -63,7 +65,7 @@ class AugmentationConfig:
     hshift_prob: float = key(0.0, least=0, most=1)
     """That the right image is moved up to 8 columns, as with verged cameras. TAO's schema has 0.5 and never does it."""
     crop_min_valid_disp_ratio: float = key(0.0, least=0, most=1)
-    """Least share of known truth in a crop; of 100 crops without it the best is taken."""
+    """Least share of truth that counts in a crop; of 100 crops without it the best is taken."""
     input_mean: tuple[float, float, float] = key(IMAGENET_MEAN_RGB)
     """The network itself subtracts it, so it cannot be another one; the same for ``input_std``."""
     input_std: tuple[float, float, float] = key(IMAGENET_STD_RGB)
@@ -85,13 +87,16 @@ class AugmentationConfig:
             raise SpecError(f"augmentation.{name} is {found}: expected {expected}")
 
 
-def augmented(sample: TrainingSample, config: AugmentationConfig, rng: np.random.Generator) -> TrainingSample:
+def augmented(
+    sample: TrainingSample, config: AugmentationConfig, rng: np.random.Generator, max_disparity_px: float = math.inf
+) -> TrainingSample:
     """A variation of ``sample`` of ``config.crop_size``, contiguous; the same ``rng`` state gives the same one.
 
     The truth stays true: the match of (x, y) is at (x - d, y) of the right image but for the jitter in y, and what is
-    no longer known is NaN.
+    no longer known is NaN. ``max_disparity_px`` is that of the loss, which does not count what is beyond.
     """
-    return _recoloured(_cropped(_moved(sample, config, rng), config, rng), config, rng)
+    sample = _moved(sample, config, rng)
+    return _recoloured(_cropped(sample, config, rng, max_disparity_px), config, rng)
 
 
 def _moved(sample: TrainingSample, config: AugmentationConfig, rng: np.random.Generator) -> TrainingSample:
@@ -121,14 +126,16 @@ def _new_size(size: tuple[int, int], config: AugmentationConfig, rng: np.random.
     return height, width
 
 
-def _cropped(sample: TrainingSample, config: AugmentationConfig, rng: np.random.Generator) -> TrainingSample:
+def _cropped(
+    sample: TrainingSample, config: AugmentationConfig, rng: np.random.Generator, max_disparity_px: float
+) -> TrainingSample:
     height, width = config.crop_size
     sample = padded(sample, height, width)
-    known_HW = np.isfinite(sample.disparity_HW)
+    counted_HW = counted(sample.disparity_HW, max_disparity_px)
     best_corner, best_share = (0, 0), -1.0
     for _ in range(_CROPS_TRIED):
         top, left = (int(rng.integers(0, free, endpoint=True)) for free in np.subtract(sample.size, (height, width)))
-        share = known_HW[top : top + height, left : left + width].mean()
+        share = counted_HW[top : top + height, left : left + width].mean()
         if share > best_share:
             best_corner, best_share = (top, left), share
         if share >= config.crop_min_valid_disp_ratio:

@@ -8,7 +8,7 @@ import pytest
 from synthetic_pair import HEIGHT, WIDTH, right_disparity, synthetic_pair
 
 from ffs_ros.training.augment_colour import ColourChange, recoloured
-from ffs_ros.training.augment_geometry import centred, cropped, displaced, mirrored, padded, resized, upside_down
+from ffs_ros.training.augment_geometry import cropped, displaced, mirrored, padded, resized, upside_down
 from ffs_ros.training.augmentation import AugmentationConfig, augmented
 from ffs_ros.training.keys import SpecError
 from ffs_ros.training.right_view import disparity_of_right_view
@@ -153,18 +153,6 @@ def test_padding_is_never_truth() -> None:
     known = np.isfinite(sample.disparity_HW)
     assert known[2:98, 2:162].all()
     assert known.sum() == HEIGHT * WIDTH
-
-
-def test_centring_crops_or_pads_evenly() -> None:
-    """The middle stays in the middle, edges are replicated as the matcher does, and padding has no truth."""
-    sample = synthetic_pair()
-    assert same(centred(sample, HEIGHT, WIDTH), sample)
-    assert same(centred(sample, 64, 96), cropped(sample, 16, 32, 64, 96))
-    larger = centred(sample, 128, 96)
-    np.testing.assert_array_equal(larger.left_HW3[0], sample.left_HW3[0, 32:128])
-    assert np.isnan(larger.disparity_HW[:16]).all()
-    assert np.isnan(larger.disparity_HW[112:]).all()
-    assert np.isfinite(larger.disparity_HW[16:112]).all()
 
 
 def test_a_shift_is_added_and_forgets_what_leaves() -> None:

@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 
 from ffs_ros.whole_file import whole_file
 
+from .status import RUNNING, StatusFile, append
 from .stereo_module import LOGGED, StereoModule
 
 COLUMNS = ("step", "loss", "learning_rate", "samples_per_s", "rendering_share")
@@ -22,10 +23,10 @@ COLUMNS = ("step", "loss", "learning_rate", "samples_per_s", "rendering_share")
 class Curve(pl.Callback):
     """A row every ``every_n_steps`` steps: the mean loss since the last row, the rate, and the pace since then."""
 
-    def __init__(self, folder: Path, every_n_steps: int, samples_per_step: int) -> None:
+    def __init__(self, folder: Path, every_n_steps: int, samples_per_step: int, status: StatusFile) -> None:
         self.path = folder / "curve.csv"
         self.validation_path = folder / "validation.csv"
-        self.every_n_steps, self.samples_per_step = every_n_steps, samples_per_step
+        self.every_n_steps, self.samples_per_step, self.status = every_n_steps, samples_per_step, status
         self._begin_s, self._paused_s, self._pause_begin_s = 0.0, 0.0, 0.0
         self._step_of_last_row = 0
 
@@ -41,7 +42,7 @@ class Curve(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Waits for the GPU only at the steps of a row."""
         assert isinstance(module, StereoModule)
-        if module.step % self.every_n_steps and trainer.global_step != trainer.max_steps:
+        if trainer.global_step % self.every_n_steps and trainer.global_step != trainer.max_steps:
             return
         module.watch.check()
         loss = module.mean_loss()
@@ -51,7 +52,8 @@ class Curve(pl.Callback):
         rate = module.last_learning_rate
         module.log_dict({"lr": rate, "samples_per_s": samples_per_s, "rendering_share": share})
         if trainer.is_global_zero:
-            _append(self.path, [module.step, loss, rate, f"{samples_per_s:.3f}", f"{share:.4f}"])
+            append(self.path, _line([module.step, loss, rate, f"{samples_per_s:.3f}", f"{share:.4f}"]))
+            self.status.write(RUNNING, f"step {module.step} of {module.total_steps}", {"train_loss": loss})
             if not sys.stderr.isatty():
                 print(
                     f"step {module.step}/{module.total_steps}: loss {loss:.4f}, learning rate {rate:.3g}, "
@@ -71,8 +73,11 @@ class Curve(pl.Callback):
         self._paused_s += time.perf_counter() - self._pause_begin_s
         found = {name: float(trainer.callback_metrics[name]) for name in ("val_loss", *(f"val/{n}" for n in LOGGED))}
         if trainer.is_global_zero:
-            _append(self.validation_path, [module.step, *found.values()])
-            print(f"step {module.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()))
+            append(self.validation_path, _line([module.step, *found.values()]))
+            self.status.write(RUNNING, f"validation after step {module.step}", found)
+            print(
+                f"step {module.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()), flush=True
+            )
 
     def _restart(self) -> None:
         self._begin_s, self._paused_s = time.perf_counter(), 0.0
@@ -83,11 +88,6 @@ def _start(path: Path, columns: tuple[str, ...], step: int) -> None:
     kept = [row for row in rows if row and row[0].isdecimal() and int(row[0]) <= step and len(row) == len(columns)]
     with whole_file(path) as temporary:
         temporary.write_text("".join(map(_line, [columns, *kept])), encoding="utf-8")
-
-
-def _append(path: Path, row: list[Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_line(row))
 
 
 def _line(row: Any) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,105 +18,73 @@ import yaml
 from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from torch.utils.data import DataLoader
 
 from ffs_ros.checkpoint import open_checkpoint
-from ffs_ros.errors import FileError, TrainingError
+from ffs_ros.errors import FfsError, FileError, TrainingError
 from ffs_ros.network.model import FastFoundationStereo
 from ffs_ros.whole_file import whole_file
 
-from .batches import Batches, Place, drawn_batch
+from .batches import Place
 from .curve import Curve, TimeLimit
-from .dataset import PairsInFiles, dataset_of
+from .memory import what_fits
 from .saving import LATEST, Saver, WholeCheckpointIO
-from .scenes import training_seed, validation_seeds
-from .spec import SCENES, Spec, Split
+from .sources import Sources, check_data
+from .spec import Spec, plain
+from .status import FAILURE, STARTED, SUCCESS, StatusFile
 from .stereo_module import StereoModule
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 TIME_CHECK_STEPS = 10
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def train(spec: Spec) -> None:
-    """Train as the spec says. Everything is written into ``spec.train_dir``. Raises FfsError with what to put right."""
+    """Train as the spec says; everything is written into ``spec.train_dir``. Raises FfsError."""
     folder = spec.train_dir
     _make_folder(folder)
     _quiet()
+    status = StatusFile(folder)
+    is_first = (
+        getattr(rank_zero_only, "rank", 0) == 0
+    )  # the other processes of this machine run the same program from its beginning
+    try:
+        if is_first:
+            check_data(spec, folder, _say)
+        _run(spec, folder, status)
+    except FfsError as error:
+        if is_first:
+            status.write(FAILURE, str(error))
+        raise
+    if is_first:
+        status.write(SUCCESS, "Training finished successfully.")
+
+
+def _run(spec: Spec, folder: Path, status: StatusFile) -> None:
     pl.seed_everything(spec.train.seed, workers=True, verbose=False)
     resumed = _checkpoint_to_resume(spec, folder)
     network = _network(spec, resumed)
-    samples = None if _is_scenes(spec.dataset.train_dataset) else _dataset(spec, spec.dataset.train_dataset, True)
-    steps_per_epoch = _steps_per_epoch(spec, samples)
-    total_steps = spec.train.num_steps or spec.train.num_epochs * (steps_per_epoch or 0)
+    sources = Sources(spec)
+    total_steps = spec.train.num_steps or spec.train.num_epochs * (sources.steps_per_epoch or 0)
     if total_steps <= spec.train.start_step:
         raise TrainingError(
             f"the training ends at step {total_steps} and train.start_step is {spec.train.start_step}: give a "
             f"train.num_steps beyond it"
         )
     module = StereoModule(spec, network, total_steps)
-    trainer = _trainer(spec, folder, total_steps, steps_per_epoch)
+    trainer = _trainer(spec, folder, status, total_steps, sources.steps_per_epoch)
     if trainer.is_global_zero:
         _write_spec(spec, folder)
-    trainer.fit(
-        module,
-        train_dataloaders=_training_batches(spec, samples, module, trainer),
-        val_dataloaders=_validation_batches(spec, trainer),
-        ckpt_path=resumed,
-    )
-
-
-def _training_batches(spec: Spec, samples: Any, module: StereoModule, trainer: pl.Trainer) -> Batches:
-    split, seed = spec.dataset.train_dataset, spec.train.seed
-
-    def scenes(steps: range) -> Iterable[int]:
-        data_seed = int(split.data_sources[0].data_file)
-        return (training_seed(data_seed, step, _place(trainer)) for step in steps)
-
-    def lists(steps: range) -> Iterable[Any]:
-        batches = (drawn_batch(step, len(samples), split.batch_size, seed, _place(trainer)) for step in steps)
-        return _loader(samples, split, batch_sampler=batches)
-
-    steps = range(spec.train.start_step, module.total_steps)
-    return Batches(steps, lambda: module.step, lists if samples is not None else scenes)
-
-
-def _validation_batches(spec: Spec, trainer: pl.Trainer) -> Any:
-    split = spec.dataset.val_dataset
-    if _is_scenes(split):
-        return validation_seeds(int(split.data_sources[0].data_file), split.num_scenes, _place(trainer))
-    samples, place = _dataset(spec, split, False), _place(trainer)
-    return _loader(samples, split, batch_size=1, sampler=range(place.rank, len(samples), place.count))
-
-
-def _loader(samples: Any, split: Split, **sampling: Any) -> DataLoader[Any]:
-    return DataLoader(
-        samples, num_workers=split.workers, pin_memory=split.pin_memory and torch.cuda.is_available(),
-        generator=torch.Generator(), **sampling,  # its own, so that making a loader leaves the run's random state alone
-    )  # fmt: skip
-
-
-def _place(trainer: pl.Trainer) -> Place:
-    return Place(trainer.global_rank, trainer.world_size)
-
-
-def _is_scenes(split: Split) -> bool:
-    return split.data_sources[0].dataset_name == SCENES
-
-
-def _dataset(spec: Spec, split: Split, is_training: bool) -> PairsInFiles:
-    return dataset_of(split, spec.dataset.max_disparity, is_training)
-
-
-def _steps_per_epoch(spec: Spec, samples: Any) -> int | None:
-    if samples is None:
-        return None
-    per_step = spec.dataset.train_dataset.batch_size * spec.train.num_gpus * spec.train.num_nodes
-    if len(samples) < per_step:
-        raise TrainingError(
-            f"dataset.train_dataset has {len(samples)} samples and a step takes {per_step} (batch_size x GPUs): lower "
-            f"batch_size or add samples"
+        status.write(STARTED, "Starting training.")
+    place = Place(trainer.global_rank, trainer.world_size)
+    steps = range(spec.train.start_step, total_steps)
+    with _sentences(spec, folder), _no_orphans(trainer):
+        trainer.fit(
+            module,
+            train_dataloaders=sources.training_batches(steps, lambda: module.step, place),
+            val_dataloaders=sources.validation_batches(place),
+            ckpt_path=resumed,
         )
-    return len(samples) // per_step
+    _say(f"done after step {module.step} of {total_steps}; the weights are in {folder}{_peak_memory()}")
 
 
 def _network(spec: Spec, resumed: Path | None) -> FastFoundationStereo:
@@ -143,35 +112,33 @@ def _checkpoint_to_resume(spec: Spec, folder: Path) -> Path | None:
             f"{path} holds weights but not the state of a training that could be resumed: give it as "
             f"train.pretrained_model_path"
         )
-    where = path.resolve().name
-    _say(f"resuming from {path} ({where}), after step {opened.settings['step']}")
+    _say(f"resuming from {path.resolve()}, after step {opened.settings['step']}")
     return path
 
 
-def _trainer(spec: Spec, folder: Path, total_steps: int, steps_per_epoch: int | None) -> pl.Trainer:
+def _trainer(spec: Spec, folder: Path, status: StatusFile, total_steps: int, steps_per_epoch: int | None) -> pl.Trainer:
     train = spec.train
-    per_epoch = steps_per_epoch or 1
-    interval_of = {"epoch": per_epoch, "step": 1}
+    steps_of = {"epoch": steps_per_epoch or 1, "step": 1}
     samples_per_step = spec.dataset.train_dataset.batch_size * train.num_gpus * train.num_nodes
-    every_n_steps = min(train.log_every_n_steps, total_steps)
-    callbacks: list[pl.Callback] = [Curve(folder, every_n_steps, samples_per_step)]
+    every_n_steps = min(train.log_every_n_steps, total_steps - train.start_step)
+    callbacks: list[pl.Callback] = [Curve(folder, every_n_steps, samples_per_step, status)]
     if train.max_time_minutes:
         callbacks.append(TimeLimit(train.max_time_minutes, TIME_CHECK_STEPS))
     if train.early_stop_patience:
-        callbacks.append(EarlyStopping("val_loss", patience=train.early_stop_patience, check_finite=True))
-    save_steps = train.checkpoint_interval * interval_of[train.checkpoint_interval_unit]
-    callbacks.append(Saver(folder, save_steps, steps_per_epoch))
-    show_bar = sys.stderr.isatty()
-    if show_bar:
+        callbacks.append(EarlyStopping("val_loss", patience=train.early_stop_patience))
+    save_steps = train.checkpoint_interval * steps_of[train.checkpoint_interval_unit]
+    callbacks.append(Saver(folder, save_steps, steps_per_epoch))  # the last one: it saves what the others have decided
+    has_bar = sys.stderr.isatty()
+    if has_bar:
         callbacks.append(TQDMProgressBar(refresh_rate=every_n_steps))
-    torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("high")  # as cuDNN's convolutions do by default
     return pl.Trainer(
         **_devices(spec),
         num_nodes=train.num_nodes,
         precision=PRECISIONS[train.precision],  # type: ignore[arg-type]
         max_epochs=-1,
         max_steps=total_steps - train.start_step,
-        val_check_interval=train.validation_interval * interval_of[train.validation_interval_unit],
+        val_check_interval=train.validation_interval * steps_of[train.validation_interval_unit],
         check_val_every_n_epoch=None,
         log_every_n_steps=every_n_steps,
         num_sanity_val_steps=0,
@@ -183,7 +150,7 @@ def _trainer(spec: Spec, folder: Path, total_steps: int, steps_per_epoch: int | 
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=show_bar,
+        enable_progress_bar=has_bar,
     )
 
 
@@ -192,26 +159,54 @@ def _devices(spec: Spec) -> dict[str, Any]:
     strategy = "ddp" if train.num_gpus * train.num_nodes > 1 else "auto"
     gpus = torch.cuda.device_count()
     if not gpus:
-        _say(f"no GPU that torch can use: training on the CPU, in {train.num_gpus} process(es)")
+        _say(f"no GPU that torch can use: training on the CPU, processes: {train.num_gpus}")
         return {"accelerator": "cpu", "devices": train.num_gpus, "strategy": strategy}
-    if train.num_gpus > gpus or max(train.gpu_ids) >= gpus:
+    devices = list(train.gpu_ids) if len(train.gpu_ids) == train.num_gpus else list(range(train.num_gpus))
+    if max(devices) >= gpus:
         raise TrainingError(
-            f"train.num_gpus is {train.num_gpus} and train.gpu_ids {list(train.gpu_ids)}, but this machine has {gpus} "
-            f"GPUs that torch can use; lower them"
+            f"train.num_gpus is {train.num_gpus} and the GPUs are {devices}, but torch can use {gpus} here, numbered "
+            f"from 0: correct train.num_gpus and train.gpu_ids"
         )
-    devices = list(train.gpu_ids) if len(train.gpu_ids) == train.num_gpus else train.num_gpus
     return {"accelerator": "gpu", "devices": devices, "strategy": strategy}
+
+
+@contextmanager
+def _sentences(spec: Spec, folder: Path) -> Iterator[None]:
+    """What the user can put right, of what happens while training, as an FfsError."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        total_bytes = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+        split = spec.dataset.train_dataset
+        raise TrainingError(
+            f"the GPU's {total_bytes / 1e9:.0f} GB are too few for batch_size {split.batch_size} at crop_size "
+            f"{list(split.augmentation.crop_size)} with train_iters {spec.model.train_iters}: by estimate "
+            f"{what_fits(spec, total_bytes)} fits, when nothing else uses the GPU"
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise FileError(
+            f"cannot write into {folder}: {error.strerror}; free some space and run the same again"
+        ) from None
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _no_orphans(trainer: pl.Trainer) -> Iterator[None]:
+    """When this process fails, those that it has started would wait for it in vain."""
+    try:
+        yield
+    except BaseException:
+        for process in getattr(trainer.strategy.launcher, "procs", ()):
+            process.kill()
+        raise
 
 
 def _write_spec(spec: Spec, folder: Path) -> None:
     with whole_file(folder / "experiment.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(_listed(asdict(spec)), sort_keys=False), encoding="utf-8")
-
-
-def _listed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _listed(entry) for name, entry in value.items()}
-    return [_listed(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+        temporary.write_text(yaml.safe_dump(plain(asdict(spec)), sort_keys=False), encoding="utf-8")
 
 
 def _make_folder(folder: Path) -> None:
@@ -223,6 +218,10 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
+def _peak_memory() -> str:
+    return f"; peak GPU memory {torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if torch.cuda.is_available() else ""
+
+
 @rank_zero_only
 def _say(sentence: str) -> None:
     print(sentence, flush=True)
@@ -231,8 +230,5 @@ def _say(sentence: str) -> None:
 def _quiet() -> None:
     """Lightning's remarks on what is meant to be so."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for remark in (".*does not have many workers.*", ".*not have a `persistent_workers`.*", ".*is_resumable.*",
-                   ".*The number of training batches.*", ".*Checkpoint directory.*"):  # fmt: skip
+    for remark in (".*does not have many workers.*", ".*LeafSpec.*", ".*Grad strides do not match.*"):
         warnings.filterwarnings("ignore", remark)
-    with suppress(AttributeError):
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)

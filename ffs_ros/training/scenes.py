@@ -30,9 +30,7 @@ def validation_seeds(seed: int, batches: int, place: Place) -> list[int]:
 class SceneBatches:
     """Renders the batch of a seed, and knows how long that took."""
 
-    def __init__(
-        self, pairs: int, height: int, width: int, max_disparity_px: float, is_compiled: bool = False
-    ) -> None:
+    def __init__(self, pairs: int, height: int, width: int, max_disparity_px: float, is_compiled: bool = False) -> None:
         self.pairs, self.height, self.width, self.max_disparity_px = pairs, height, width, max_disparity_px
         self._renderer = Renderer(torch_namespace, torch.compile) if is_compiled else Renderer(torch_namespace)
         self._spans: list[tuple[Any, Any]] = []

@@ -25,7 +25,7 @@ def learning_rate(step: int, optim: Optim, total_steps: int, start_step: int = 0
 def _scheduled(step: int, optim: Optim, total_steps: int) -> float:
     done = min(step / total_steps, 1.0)
     match optim.lr_scheduler:
-        case "MultiStep":
+        case "MultiStepLR" | "MultiStep":
             return optim.lr * optim.lr_decay ** sum(step >= milestone for milestone in optim.lr_steps)
         case "StepLR":
             return optim.lr * optim.lr_decay ** (step // optim.lr_step_size)

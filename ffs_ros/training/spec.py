@@ -18,7 +18,10 @@ from .keys import key, read
 SCENES = "Scenes"
 """The dataset_name of rendered scenes: endless, no files, its data_file is a seed."""
 
-SCHEDULES = ("MultiStep", "StepLR", "LambdaLR", "PolynomialLR", "CosineAnnealingLR", "OneCycleLR", "Constant")
+SCHEDULES = (
+    "MultiStepLR", "MultiStep", "StepLR", "LambdaLR", "PolynomialLR", "CosineAnnealingLR", "OneCycleLR", "Constant"
+)  # fmt: skip
+"""TAO's names, where the first two are one; the last is ours."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Optim:
     lr: float = key(1e-4, above=0, most=1)
     momentum: float = key(0.9, least=0, most=1)
     weight_decay: float = key(1e-4, least=0, most=1)
-    lr_scheduler: str = key("MultiStep", choices=SCHEDULES)
+    lr_scheduler: str = key("MultiStepLR", choices=SCHEDULES)
     lr_steps: tuple[int, ...] = key((1000,), least=1)
     lr_step_size: int = key(1000, least=1)
     lr_decay: float = key(0.1, above=0, most=1)
@@ -208,6 +211,13 @@ def spec_from(values: Any, before: str = "") -> Spec:
     except SpecError as error:
         raise SpecError(f"{before}{error}") from None
     return spec
+
+
+def plain(value: Any) -> Any:
+    """With lists for tuples, as YAML and readers of checkpoints want them."""
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def _loaded(path: Path) -> Any:

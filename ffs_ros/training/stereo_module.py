@@ -19,7 +19,7 @@ from .loss import final_loss, sequence_loss
 from .random_state import random_state, set_random_state
 from .scenes import SceneBatches
 from .schedule import learning_rate
-from .spec import Spec, Split
+from .spec import Spec, Split, plain
 from .watch import LossWatch, Step
 
 LOGGED = ("epe", "bp1", "bp2", "bp3", "d1")
@@ -139,7 +139,7 @@ class StereoModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What a resumed run needs beside weights and moments, and the spec, for people and ``ffs export``."""
-        checkpoint["hyper_parameters"] = _plain(asdict(self.spec))
+        checkpoint["hyper_parameters"] = plain(asdict(self.spec))
         checkpoint["random_state"] = random_state()
         checkpoint["loss_since_last_row"] = [float(self.loss_sum), self.losses]
         checkpoint["step"] = self.step
@@ -164,10 +164,3 @@ def _gathered(own: list[Any]) -> list[Any]:
     lists: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(lists, own)
     return [entry for each in lists for entry in each]
-
-
-def _plain(value: Any) -> Any:
-    """With lists for tuples, as YAML and readers of pickles like them."""
-    if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value

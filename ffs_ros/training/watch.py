@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
+import torch.distributed
 from torch import Tensor
 
 from ffs_ros.errors import TrainingError
@@ -19,32 +21,40 @@ class Step(NamedTuple):
 
 
 class LossWatch:
-    """Looks at each step's loss when the next one begins: by then it has reached the CPU by itself."""
+    """Looks at each step's loss when the next one begins: by then it has reached the CPU by itself.
+
+    Of several processes all stop together, so each also looks at the sum of all losses.
+    """
 
     def __init__(self) -> None:
         self._pending: tuple[Step, Tensor, torch.cuda.Event | None] | None = None
 
     def remember(self, step: Step, loss: Tensor) -> None:
         """The loss of a step, a tensor of one number."""
+        own_and_sum = loss.detach().float().repeat(2)
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(own_and_sum[1])
         if loss.device.type == "cuda":
-            on_host = torch.empty_like(loss, device="cpu", pin_memory=True)
-            on_host.copy_(loss.detach(), non_blocking=True)
+            on_host = torch.empty_like(own_and_sum, device="cpu", pin_memory=True)
+            on_host.copy_(own_and_sum, non_blocking=True)
             event = torch.cuda.Event()
             event.record()
             self._pending = step, on_host, event
         else:
-            self._pending = step, loss.detach(), None
+            self._pending = step, own_and_sum, None
 
     def check(self) -> None:
         """Raises TrainingError when the remembered loss is NaN or infinite."""
         if self._pending is None:
             return
-        (step, loss, event), self._pending = self._pending, None
+        (step, losses, event), self._pending = self._pending, None
         if event is not None:
             event.synchronize()
-        if not torch.isfinite(loss):
+        own, total = losses.tolist()
+        if not math.isfinite(total):
+            where = "in another process" if math.isfinite(own) else f"on {', '.join(step.names)}"
             raise TrainingError(
-                f"the loss of step {step.number} is {loss.item()} at learning rate {step.learning_rate:.3g}, on "
-                f"{', '.join(step.names)}; the checkpoints before it are intact: look at these samples, or lower "
+                f"the loss of step {step.number} is {total} at learning rate {step.learning_rate:.3g}, {where}; the "
+                f"checkpoints before it are intact: look at these samples, or lower "
                 f"train.optim.lr and resume"
             )

@@ -41,9 +41,17 @@ PARTS = {  # a folder, or a file that has rules of its own
     "engine/onnxrt.py": Part({"numpy"}, {"onnxruntime"}, {"", "weights"}),
     "network": Part({"torch", "numpy"}, set(), {""}),
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
+    "scene": Part({"numpy"}, {"array_api_compat"}, {""}),
+    "training": Part(
+        {"torch", "lightning", "numpy", "cv2", "yaml", "array_api_compat"},
+        {"safetensors"},
+        {"", "checkpoint", "network", "scene"},
+    ),  # fmt: skip
     "ros": Part({"numpy", "cv2"} | ROS, set(), {"", "engine"}),
-    "tools": Part({"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network", "weights"}),
-    "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros"}),
+    "tools": Part(
+        {"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network", "training", "weights"}
+    ),
+    "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros", "scene"}),
     "weights": Part(set(), set(), set()),
 }
 RUNTIMES = {path.stem for path in SOURCE.glob("engine/*.py")} - {"__init__", "contract", "folder"}
@@ -123,6 +131,7 @@ def test_no_arrow_points_the_wrong_way(file):
         ("checkpoint/table.py", "from ..network.model import FastFoundationStereo"),
         ("tools/infer.py", "def f():\n    import rclpy"),
         ("tools/export.py", "import torch"),
+        ("network/model.py", "from ffs_ros.training import loss"),
     ],
 )
 def test_a_wrong_arrow_is_found(file, line):
@@ -136,7 +145,8 @@ def test_a_file_holds_one_idea(file):
     assert len((SOURCE / file).read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE_lines
 
 
-HIDDEN = ("rclpy", "torch", "onnxruntime", "onnx", "tensorrt", "tensorrt_rtx", "yaml", "safetensors", "rosbags")
+HIDDEN = ("rclpy", "torch", "lightning", "onnxruntime", "onnx", "tensorrt", "tensorrt_rtx", "yaml", "safetensors",
+          "rosbags")  # fmt: skip
 
 
 def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.CompletedProcess[str], float]:
@@ -158,6 +168,7 @@ def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.Com
         "from ffs_ros.cli import main; main(['infer', '--help'])",
         "from ffs_ros.cli import main; main(['export', '--help'])",
         "from ffs_ros.cli import main; main(['inspect', '--help'])",
+        "from ffs_ros.cli import main; main(['train', '--help'])",
         "import ffs_ros.matcher",
     ],
 )

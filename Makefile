@@ -2,7 +2,7 @@
 # A sourced ROS 2 is used where there is one, the wheels from PyPI otherwise.
 
 PYTHON ?= python3
-ENGINE ?= sgbm
+ENGINE ?=
 PAIR ?=
 GT_SCALE ?=
 ARGS ?=
@@ -26,7 +26,7 @@ help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
 demo: .venv-demo/$(FLAVOUR)  ## A stereo pair through the real node; picture in demo_out/ [PAIR=folder ENGINE=x.onnx GT_SCALE=n]
-	@$(DEMO_PYTHON) -m ffs_ros.demo --engine '$(ENGINE)' $(if $(PAIR),--pair '$(PAIR)') $(if $(GT_SCALE),--gt-scale '$(GT_SCALE)')
+	@$(DEMO_PYTHON) -m ffs_ros.demo $(if $(ENGINE),--engine '$(ENGINE)') $(if $(PAIR),--pair '$(PAIR)') $(if $(GT_SCALE),--gt-scale '$(GT_SCALE)')
 
 test: .venv/$(FLAVOUR)  ## All tests [ARGS='-k word']
 	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(TEST_PYTHON) -m pytest -p pytest_timeout $(ARGS)

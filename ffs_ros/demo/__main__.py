@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ffs_ros.advice import ROS_PACKAGES
-from ffs_ros.config import NodeConfig
+from ffs_ros.config import DEFAULT_ENGINE, NodeConfig
 from ffs_ros.demo import verdict
 from ffs_ros.demo.pair import DemoPair, pair_in_folder, rendered_pair
 from ffs_ros.demo.processes import running
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 CAMERA_RATE_HZ = 10
 ENOUGH_FRAMES = 20
 FEWEST_FRAMES = 3
-LONG_ENOUGH_S = 20.0
-"""A slow engine may stop after this time, with at least the fewest frames."""
+LONG_ENOUGH_S = 10.0
+"""A slow engine may stop after this time, with at least the fewest frames: a network on two cores needs 7 s for one."""
 TIMEOUT_S = 120.0
+"""For the first answer, and then for the others."""
 PATIENCE_S = 5.0
 """Without an answer for this long the user wants to know what is going on."""
 
@@ -57,7 +58,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ffs_ros.demo", description="A stereo pair through the real node.")
-    parser.add_argument("--engine", default=SGBM, help="'sgbm' (default) or a .onnx file")
+    parser.add_argument(
+        "--engine", default=DEFAULT_ENGINE, help="a .onnx file, 'ffs-synthetic' or 'sgbm' (default: %(default)s)"
+    )
     parser.add_argument(
         "--pair",
         type=Path,
@@ -163,7 +166,7 @@ def _play(pair: DemoPair, engine: str, max_disparity: int) -> Run:
 
                 if not receiver.wait(answering, PATIENCE_S):
                     _say("", "waiting for the engine ...")
-                if not receiver.wait(enough, TIMEOUT_S):
+                if not (receiver.wait(answering, TIMEOUT_S) and receiver.wait(enough, TIMEOUT_S)):
                     raise FfsError(
                         f"{camera.said().count(PLAYED)} pairs were played in over {TIMEOUT_S:.0f} s, but only "
                         f"{len(receiver.frames)} complete answers came; the node said: {node.said()}"

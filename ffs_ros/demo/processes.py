@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ffs_ros.errors import FfsError
 
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 60.0
+"""The node finishes the pair that it works on, which may take as long as the slowest engine that the demo waits for."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 WRONG_SETUP = 2

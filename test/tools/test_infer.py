@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 
 from ffs_ros import cli
+from ffs_ros.config import DEFAULT_ENGINE
+from ffs_ros.engine import Engine, open_engine
 from ffs_ros.engine.sgbm import SgbmEngine
 from ffs_ros.image_file import read_rgb, write_png
 from ffs_ros.pfm import read_pfm
+from ffs_ros.tools import infer
+from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
 K_TXT = "100.0 0 40 0 100.0 30 0 0 1\n0.1\n"
 
@@ -67,6 +71,36 @@ def test_network_writes_every_file(
     assert "letterboxed" not in said
     assert "hint" not in said
     assert "cloud.ply: 5059 points" in said
+
+
+@pytest.mark.parametrize("order", ["l r -o out", "-o out l r", "l -o out r", "-o out engine l r", "engine -o out l r"])
+def test_two_names_are_the_images(
+    order: str, pair: Path, tiny_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without ENGINE the default engine runs, of three names the first is the engine, wherever the options stand."""
+    opened = []
+
+    def recorded(engine: str, **options: int) -> Engine:
+        opened.append(engine)
+        return open_engine(tiny_onnx(), threads=1)
+
+    monkeypatch.setattr(infer, "open_engine", recorded)
+    names = {"l": pair / "left.png", "r": pair / "right.png", "out": pair / "out", "engine": "mine.onnx"}
+    assert ffs("infer", *(names.get(word, word) for word in order.split())) == 0
+    assert opened == ["mine.onnx" if "engine" in order else DEFAULT_ENGINE]
+    expected = read_rgb(pair / "left.png")[..., 0] / np.float32(4.0)
+    np.testing.assert_array_equal(read_pfm(pair / "out" / "disparity.pfm"), expected)
+
+
+def test_weights_that_ship_are_said(
+    pair: Path, tiny_onnx: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence says that production wants other weights; the user's own need none."""
+    images = pair / "left.png", pair / "right.png"
+    assert ffs("infer", tiny_onnx(weights=SYNTHETIC), *images, "-o", pair / "out", "--threads", 1) == 0
+    assert capsys.readouterr().out.count(f"\n{SYNTHETIC_NOTE}\n") == 1
+    assert ffs("infer", tiny_onnx(), *images, "-o", pair / "out", "--threads", 1) == 0
+    assert "synthetic" not in capsys.readouterr().out
 
 
 def test_without_calibration_there_is_no_depth(pair: Path, tiny_onnx: Callable[..., Path]) -> None:

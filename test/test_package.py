@@ -10,12 +10,14 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from email.message import Message
 from email.parser import Parser
+from fnmatch import fnmatch
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 import ffs_ros
+from ffs_ros.weights import GRAPH, WEIGHTS
 
 # Python packages of ROS that come with another one, and rosdep's names of those that are no ROS packages.
 DECLARED_AS = {"builtin_interfaces": "rclpy", "rcl_interfaces": "rclpy", "std_msgs": "sensor_msgs",
@@ -85,18 +87,35 @@ def test_the_wheel_carries_every_module(wheel, checkout):
     assert {name for name in wheel.namelist() if name.startswith("ffs_ros/") and name.endswith(".py")} == source
 
 
-def test_the_wheel_carries_what_ships_as_weights(source_copy, tmp_path):
-    """Weights, graphs and their terms in ffs_ros/weights/ are package data."""
-    names = {"model.safetensors", "model.onnx", "model.json", "README.md"}
+def test_the_wheel_carries_what_ships_as_weights(wheel, source_copy, checkout):
+    """Weights, graphs and their card in ffs_ros/weights/ are package data, whether or not they are in this tree."""
+    folder = checkout / "ffs_ros" / "weights"
+    names = {path.name for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}
+    assert {name.rpartition("/")[2] for name in wheel.namelist() if name.startswith("ffs_ros/weights/")} == {
+        "__init__.py", *names,
+    }  # fmt: skip
     program = (
         "import runpy, setuptools; setuptools.setup = lambda **facts: print(facts['package_data']);"
         "runpy.run_path('setup.py')"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=source_copy, capture_output=True, text=True, check=True)
     patterns = ast.literal_eval(done.stdout)["ffs_ros.weights"]
-    for name in names:
-        (tmp_path / name).touch()
-    assert {path.name for pattern in patterns for path in tmp_path.glob(pattern)} == names
+    for name in {*names, GRAPH.name, WEIGHTS.name}:
+        assert any(fnmatch(name, pattern) for pattern in patterns), name
+
+
+@pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
+@pytest.mark.skipif(not GRAPH.is_file(), reason="no weights ship yet")
+def test_an_installed_package_opens_its_weights(wheel, tmp_path):
+    """Unpacked somewhere else, the wheel's own weights run."""
+    wheel.extractall(tmp_path)
+    program = (
+        "import ffs_ros.weights, numpy; from ffs_ros.engine import open_engine; print(ffs_ros.weights.GRAPH);"
+        "image = numpy.zeros((1, 32, 64, 3), 'uint8'); engine = open_engine(ffs_ros.weights.SYNTHETIC, gpu_index=None);"
+        "print(engine.infer({'left': image, 'right': image})['disparity'].shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [str(tmp_path / "ffs_ros" / "weights" / GRAPH.name), "(1, 1, 32, 64)"], done
 
 
 def test_the_executables_name_functions_that_exist(wheel, checkout):

@@ -25,9 +25,11 @@ from sensor_msgs.msg import CameraInfo
 from stereo_graph import Graph, camera_infos, image_message, wait_until
 from tiny_engine import write_tiny_engine
 
+from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.ros import node as module
+from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
 HEIGHT, WIDTH = 32, 48
 CAMERA = StereoCamera(WIDTH, HEIGHT, 50.0, 50.0, 24.0, 24.0, 16.0, 0.1)
@@ -69,6 +71,23 @@ def test_arguments_that_ros_does_not_take_are_a_wrong_set_up() -> None:
     assert "stereo_node: ROS does not take the arguments" in ended.stderr
     assert "nowhere.yaml" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_without_onnxruntime_the_shipped_weights_are_a_wrong_set_up() -> None:
+    """The default engine of an installation that has no runtime for it: one sentence that names what needs none."""
+    hidden = "import sys; sys.modules['onnxruntime'] = None; from ffs_ros.ros.node import main; main()"
+    command = [sys.executable, "-c", hidden, "--ros-args", "-p", f"engine:={SYNTHETIC}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert [WITHOUT_A_NETWORK in line for line in ended.stderr.splitlines()] == [True]
+    assert "Traceback" not in ended.stderr
+
+
+def test_it_says_what_weights_ship(start_node: Callable[..., Any], tiny_onnx: Callable[..., Path]) -> None:
+    """The log names the engine and, of ffs-synthetic, what to take for production."""
+    node = start_node(engine=str(tiny_onnx(weights=SYNTHETIC)))
+    wait_until(lambda: "engine tiny.onnx on ONNX Runtime" in node.said(), "the engine")
+    wait_until(lambda: f"images of any size; {SYNTHETIC_NOTE}" in node.said(), "the note")
 
 
 def test_without_ros_the_command_says_what_is_missing() -> None:

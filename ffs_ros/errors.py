@@ -39,3 +39,7 @@ class SpecError(FfsError):
 
 class TrainingError(FfsError):
     """A training cannot start or cannot go on."""
+
+
+class DivergenceError(TrainingError):
+    """A training whose numbers are no longer finite."""

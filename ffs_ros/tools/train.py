@@ -17,12 +17,16 @@ TAO's keys. RESULTS_DIR/train receives
   weights_fp16.safetensors         the newest weights alone
   curve.csv, validation.csv        step, loss, learning rate, samples a second; step and scores
   status.json, experiment.yaml, lightning_logs   as TAO has them
+  tune/                            with --tune N: the trials, each a training of its own
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``ffs train``."""
     parser.add_argument("-e", "--spec", metavar="SPEC.yaml", type=Path, required=True, help="what to train, and how")
+    parser.add_argument(
+        "--tune", metavar="N", type=int, help="search lr and lr_decay in N trainings of the spec; goes on if repeated"
+    )
 
 
 def main(args: argparse.Namespace) -> None:
@@ -30,6 +34,9 @@ def main(args: argparse.Namespace) -> None:
     try:
         from ffs_ros.training.run import train
         from ffs_ros.training.spec import read_spec
+
+        if args.tune is not None:
+            from ffs_ros.training.tune import tune
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("ffs_ros"):
             raise
@@ -37,4 +44,8 @@ def main(args: argparse.Namespace) -> None:
             f"training needs the Python package '{error.name}', which is not installed; type: pip install "
             f"'ffs_ros[train]'"
         ) from None
-    train(read_spec(args.spec))
+    spec = read_spec(args.spec)
+    if args.tune is None:
+        train(spec)
+    else:
+        tune(spec, args.tune)

@@ -6,7 +6,7 @@ import errno
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -38,19 +38,17 @@ TIME_CHECK_STEPS = 10
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def train(spec: Spec) -> None:
+def train(spec: Spec, callbacks: Sequence[pl.Callback] = (), data_is_checked: bool = False) -> None:
     """Train as the spec says; everything is written into ``spec.train_dir``. Raises FfsError."""
     folder = spec.train_dir
     _make_folder(folder)
     _quiet()
     status = StatusFile(folder)
-    is_first = (
-        getattr(rank_zero_only, "rank", 0) == 0
-    )  # the other processes of this machine run the same program from its beginning
+    is_first = getattr(rank_zero_only, "rank", 0) == 0  # the others run this same program from its beginning
     try:
-        if is_first:
+        if is_first and not data_is_checked:
             check_data(spec, folder, _say)
-        _run(spec, folder, status)
+        _run(spec, folder, status, callbacks)
     except FfsError as error:
         if is_first:
             status.write(FAILURE, str(error))
@@ -59,19 +57,19 @@ def train(spec: Spec) -> None:
         status.write(SUCCESS, "Training finished successfully.")
 
 
-def _run(spec: Spec, folder: Path, status: StatusFile) -> None:
+def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Callback]) -> None:
     pl.seed_everything(spec.train.seed, workers=True, verbose=False)
     resumed = _checkpoint_to_resume(spec, folder)
     network = _network(spec, resumed)
     sources = Sources(spec)
-    total_steps = spec.train.num_steps or spec.train.num_epochs * (sources.steps_per_epoch or 0)
+    total_steps = sources.total_steps
     if total_steps <= spec.train.start_step:
         raise TrainingError(
             f"the training ends at step {total_steps} and train.start_step is {spec.train.start_step}: give a "
             f"train.num_steps beyond it"
         )
     module = StereoModule(spec, network, total_steps)
-    trainer = _trainer(spec, folder, status, total_steps, sources.steps_per_epoch)
+    trainer = _trainer(spec, folder, status, total_steps, sources.steps_per_epoch, callbacks)
     if trainer.is_global_zero:
         _write_spec(spec, folder)
         status.write(STARTED, "Starting training.")
@@ -116,12 +114,19 @@ def _checkpoint_to_resume(spec: Spec, folder: Path) -> Path | None:
     return path
 
 
-def _trainer(spec: Spec, folder: Path, status: StatusFile, total_steps: int, steps_per_epoch: int | None) -> pl.Trainer:
+def _trainer(
+    spec: Spec,
+    folder: Path,
+    status: StatusFile,
+    total_steps: int,
+    steps_per_epoch: int | None,
+    more_callbacks: Sequence[pl.Callback],
+) -> pl.Trainer:
     train = spec.train
     steps_of = {"epoch": steps_per_epoch or 1, "step": 1}
     samples_per_step = spec.dataset.train_dataset.batch_size * train.num_gpus * train.num_nodes
     every_n_steps = min(train.log_every_n_steps, total_steps - train.start_step)
-    callbacks: list[pl.Callback] = [Curve(folder, every_n_steps, samples_per_step, status)]
+    callbacks: list[pl.Callback] = [Curve(folder, every_n_steps, samples_per_step, status), *more_callbacks]
     if train.max_time_minutes:
         callbacks.append(TimeLimit(train.max_time_minutes, TIME_CHECK_STEPS))
     if train.early_stop_patience:
@@ -131,7 +136,8 @@ def _trainer(spec: Spec, folder: Path, status: StatusFile, total_steps: int, ste
     has_bar = sys.stderr.isatty()
     if has_bar:
         callbacks.append(TQDMProgressBar(refresh_rate=every_n_steps))
-    torch.set_float32_matmul_precision("high")  # as cuDNN's convolutions do by default
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # as cuDNN's convolutions do by default
     return pl.Trainer(
         **_devices(spec),
         num_nodes=train.num_nodes,

@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
 from ffs_ros.checkpoint.table import live_shapes
-from ffs_ros.errors import FileError, TrainingError
+from ffs_ros.errors import DivergenceError, FileError
 from ffs_ros.whole_file import whole_file
 
 from .stereo_module import StereoModule
@@ -89,7 +89,7 @@ class Saver(pl.Callback):
         """Checkpoint, link and weights, on all processes together. Refuses weights that are no numbers."""
         module.watch.check()
         if not all(bool(torch.isfinite(parameter).all()) for parameter in module.model.parameters()):
-            raise TrainingError(
+            raise DivergenceError(
                 f"the weights after step {module.step} hold NaN or infinity and were not saved; the checkpoints before "
                 f"it are intact: lower train.optim.lr and resume"
             )

@@ -51,6 +51,12 @@ class Sources:
             )
         return len(self.train_pairs) // per_step
 
+    @property
+    def total_steps(self) -> int:
+        """At which the training ends."""
+        train = self.spec.train
+        return train.num_steps or train.num_epochs * (self.steps_per_epoch or 0)
+
     def training_batches(self, steps: range, next_step: Callable[[], int], place: Place) -> Batches:
         """Of one process; ``next_step`` says where the run stands when it begins or goes on."""
         split, pairs = self.spec.dataset.train_dataset, self.train_pairs

@@ -9,7 +9,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from ffs_ros.errors import TrainingError
+from ffs_ros.errors import DivergenceError
 
 
 class Step(NamedTuple):
@@ -44,7 +44,7 @@ class LossWatch:
             self._pending = step, own_and_sum, None
 
     def check(self) -> None:
-        """Raises TrainingError when the remembered loss is NaN or infinite."""
+        """Raises DivergenceError when the remembered loss is NaN or infinite."""
         if self._pending is None:
             return
         (step, losses, event), self._pending = self._pending, None
@@ -53,7 +53,7 @@ class LossWatch:
         own, total = losses.tolist()
         if not math.isfinite(total):
             where = "in another process" if math.isfinite(own) else f"on {', '.join(step.names)}"
-            raise TrainingError(
+            raise DivergenceError(
                 f"the loss of step {step.number} is {total} at learning rate {step.learning_rate:.3g}, {where}; the "
                 f"checkpoints before it are intact: look at these samples, or lower "
                 f"train.optim.lr and resume"

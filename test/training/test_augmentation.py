@@ -5,6 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 from synthetic_pair import HEIGHT, WIDTH, right_disparity, synthetic_pair
 
 from ffs_ros.training.augment_colour import ColourChange, recoloured

@@ -7,17 +7,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
-from synthetic_pair import HEIGHT, WIDTH, synthetic_pair
-from torch.utils.data import DataLoader
 
-from ffs_ros.errors import FileError
-from ffs_ros.image_file import write_png
-from ffs_ros.pfm import write_pfm
-from ffs_ros.training.augmentation import AugmentationConfig
-from ffs_ros.training.batches import Draw, Place, drawn_batch
-from ffs_ros.training.dataset import AugmentedPairs, PairsInFiles, SampleError
-from ffs_ros.training.spec import Source
+torch = pytest.importorskip("torch")
+
+from synthetic_pair import HEIGHT, WIDTH, synthetic_pair  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
+
+from ffs_ros.errors import FileError  # noqa: E402
+from ffs_ros.image_file import write_png  # noqa: E402
+from ffs_ros.pfm import write_pfm  # noqa: E402
+from ffs_ros.training.augmentation import AugmentationConfig  # noqa: E402
+from ffs_ros.training.batches import Draw, Place, drawn_batch  # noqa: E402
+from ffs_ros.training.dataset import AugmentedPairs, PairsInFiles, SampleError  # noqa: E402
+from ffs_ros.training.spec import Source  # noqa: E402
 
 CROP = (64, 96)
 PAIRS = 6

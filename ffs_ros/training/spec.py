@@ -281,8 +281,20 @@ def _devices(spec: Spec) -> None:
         raise SpecError(f"train.gpu_ids names {len(train.gpu_ids)} GPUs and train.num_gpus is {train.num_gpus}")
 
 
-CHECKS: tuple[Callable[[Spec], None], ...] = (_model_is_bp2, _sources, _endless, _devices, lambda spec: _folder(spec))
+def _batch_norm_has_something_to_average(spec: Spec) -> None:
+    split = spec.dataset.train_dataset
+    height, width = split.augmentation.crop_size
+    if split.batch_size * (height // 32) * (width // 32) < 2:
+        raise SpecError(
+            f"dataset.train_dataset has batch_size 1 and crop_size [{height}, {width}]: that leaves the batch norms at "
+            f"1/32 one value to average; give a larger crop or batch"
+        )
 
 
 def _folder(spec: Spec) -> None:
     _ = spec.train_dir
+
+
+CHECKS: tuple[Callable[[Spec], None], ...] = (
+    _model_is_bp2, _sources, _endless, _devices, _batch_norm_has_something_to_average, _folder
+)  # fmt: skip

@@ -112,12 +112,13 @@ class StereoModule(pl.LightningModule):
         self.val_scores, self.val_losses = [], []
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """The scores of each pair at its own size."""
+        """The scores of each pair at its own size, in float32, as the network will run."""
         left, right, truth = batch["left"], batch["right"], batch["disparity"]
         height, width = left.shape[-2:]
         padding = (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE)
         left, right = (functional.pad(image.float(), padding, mode="replicate") for image in (left, right))
-        maps = self.model(left, right)[..., :height, :width].float()
+        with torch.autocast(self.device.type, enabled=False):
+            maps = self.model(left, right)[..., :height, :width]
         max_disparity_px = self.spec.dataset.max_disparity
         for map_, pair_truth in zip(maps, truth, strict=True):
             self.val_losses.append(float(final_loss(map_[None], pair_truth[None], max_disparity_px)))

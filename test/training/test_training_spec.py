@@ -111,6 +111,8 @@ SCENES = {"data_sources": [{"dataset_name": "Scenes", "data_file": 3}]}
         ({"dataset__train_dataset__augmentation__crop_size": [300, 730]}, "crop_size is [300, 730]: expected multiples "
                                                                           "of 32, such as [288, 736]"),
         ({"dataset__train_dataset__augmentation__crop_size": [320]}, "crop_size has 1 values: expected 2"),
+        ({"dataset__train_dataset__augmentation__crop_size": [32, 32], "dataset__train_dataset__batch_size": 1},
+         "give a larger crop or batch"),
         ({"dataset__train_dataset": SCENES}, "Scenes never end: give train.num_steps"),
         ({"dataset__train_dataset": SCENES, "train__num_steps": 9}, "Scenes have no epochs: give "
                                                                     "train.checkpoint_interval_unit: step"),

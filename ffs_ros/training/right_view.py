@@ -70,5 +70,7 @@ def _lay(
 def _behind_a_sparse_surface(view_HW: np.ndarray) -> np.ndarray:
     """bool (H,W): true where something much nearer is a few pixels away, in whose gaps this may only seem visible."""
     side = 2 * _SPARSE_REACH_px + 1
-    nearest_HW = cv2.dilate(np.where(np.isnan(view_HW), -np.inf, view_HW).astype(np.float32), np.ones((side, side)))
+    nearest_HW = cv2.dilate(
+        np.where(np.isnan(view_HW), -np.inf, view_HW).astype(np.float32), np.ones((side, side), np.uint8)
+    )
     return nearest_HW > view_HW + _SPARSE_STEP_px

@@ -7,8 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from ffs_ros.graph.form import INPUTS
-from ffs_ros.graph.model import build_model
+from ffs_ros.checkpoint.stored import half_weights, stored
+from ffs_ros.graph.form import INPUTS, Form
+from ffs_ros.graph.model import build_model, build_model_beside
 
 SIZES = ((64, 128), (96, 160), (256, 320))
 """Smallest, usual and largest of a profile."""
@@ -25,14 +26,14 @@ def trt() -> ModuleType:
     return tensorrt_rtx
 
 
-def engine_bytes(trt, model, profile=None) -> int:
-    """Parse and build, strongly typed; the engine's size. Prints the seconds."""
+def engine_bytes(trt, model, profile=None, path="") -> int:
+    """Parse and build, strongly typed; the engine's size. Prints the seconds. Weights lie beside ``path``."""
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     start_s = time.perf_counter()
-    assert parser.parse(model.SerializeToString()), [str(parser.get_error(i)) for i in range(parser.num_errors)]
+    assert parser.parse(model.SerializeToString(), path), [str(parser.get_error(i)) for i in range(parser.num_errors)]
     parsed_s = time.perf_counter()
     config = builder.create_builder_config()
     if profile:
@@ -68,3 +69,12 @@ def test_other_forms(io, size, batch, trt, tensors):
         shapes = [(n, *hw, 3) if io == "image" else (n, 3, *hw) for n, hw in zip(batches, sizes, strict=True)]
         profile[name] = shapes
     assert engine_bytes(trt, model, profile) > 50_000_000
+
+
+def test_weights_in_a_file_beside_the_graph(trt, tensors, tmp_path):
+    """The small graph that ships, whose weights are halves in a safetensors file and are computed on in the graph."""
+    file = stored(half_weights(tensors), {})
+    (tmp_path / "weights.safetensors").write_bytes(file.data)
+    model = build_model_beside(file.places, "weights.safetensors", Form(None, 1))
+    profile = {name: [(1, *size, 3) for size in SIZES] for name in INPUTS["image"]}
+    assert engine_bytes(trt, model, profile, str(tmp_path / "small.onnx")) > 25_000_000

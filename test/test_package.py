@@ -23,7 +23,8 @@ from ffs_ros.weights import GRAPH, WEIGHTS
 DECLARED_AS = {"builtin_interfaces": "rclpy", "rcl_interfaces": "rclpy", "std_msgs": "sensor_msgs",
                "ament_index_python": "launch_ros", "numpy": "python3-numpy", "cv2": "python3-opencv"}  # fmt: skip
 # From pip; rosdep has no keys for them.
-OFFLINE = {"torch", "onnx", "onnxruntime", "google", "lightning", "yaml", "safetensors", "array_api_compat"}
+OFFLINE = {"torch", "onnx", "onnxruntime", "google", "lightning", "optuna", "yaml", "safetensors",
+           "array_api_compat"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,14 @@ def drawn_batch(step: int, samples: int, batch_size: int, seed: int, place: Plac
     return [Draw(int(index), mixed(seed, epoch, int(index))) for index in order[first : first + batch_size]]
 
 
+def share(count: int, place: Place) -> range:
+    """The numbers below ``count`` that one of the processes validates with.
+
+    Lightning wants one for each, so that a process beyond ``count`` gets 0 again; it is not to be counted.
+    """
+    return range(place.rank, count, place.count) or range(1)
+
+
 @lru_cache(maxsize=1)
 def _order(samples: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(samples)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from .stereo_module import StereoModule
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 TIME_CHECK_STEPS = 10
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LAST_WORDS_s = 5.0
 
 
 def train(spec: Spec, callbacks: Sequence[pl.Callback] = (), data_is_checked: bool = False) -> None:
@@ -77,6 +79,7 @@ def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Ca
     steps = range(spec.train.start_step, total_steps)
     with _sentences(spec, folder), _no_orphans(trainer):
         trainer.fit(
+    module.validates = place.rank < sources.validations
             module,
             train_dataloaders=sources.training_batches(steps, lambda: module.step, place),
             val_dataloaders=sources.validation_batches(place),
@@ -201,15 +204,24 @@ def _sentences(spec: Spec, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _no_orphans(trainer: pl.Trainer) -> Iterator[None]:
-    """When this process fails, those that it has started would wait for it in vain."""
+    """When this process fails, those that it has started would wait for it in vain; and when one of those has failed
+    for a reason that it could say, there is no more to say here."""
     try:
         yield
-    except BaseException:
-        for process in getattr(trainer.strategy.launcher, "procs", ()):
+    except BaseException as error:
+        processes = getattr(trainer.strategy.launcher, "procs", ())
+        is_broken_connection = isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError)
+        has_said = False
+        for process in processes if is_broken_connection else ():
+            with suppress(subprocess.TimeoutExpired):
+                has_said |= process.wait(LAST_WORDS_s) == 2
+        for process in processes:
             process.kill()
         raise
 
 
+        if has_said:
+            raise TrainingError("another process of this training has ended; why stands above") from None
 def _write_spec(spec: Spec, folder: Path) -> None:
     with whole_file(folder / "experiment.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(plain(asdict(spec)), sort_keys=False), encoding="utf-8")
@@ -235,6 +247,7 @@ def _say(sentence: str) -> None:
 
 def _quiet() -> None:
     """Lightning's remarks on what is meant to be so."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for part in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(part).setLevel(logging.WARNING)
     for remark in (".*does not have many workers.*", ".*LeafSpec.*", ".*Grad strides do not match.*"):
         warnings.filterwarnings("ignore", remark)

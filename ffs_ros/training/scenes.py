@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from ffs_ros.scene import render_batch
 from ffs_ros.scene.render import Renderer
 
-from .batches import Place, mixed
+from .batches import Place, mixed, share
 
 _TRAINING, _VALIDATION = 0, 1
 
@@ -24,7 +25,7 @@ def training_seed(seed: int, step: int, place: Place) -> int:
 
 def validation_seeds(seed: int, batches: int, place: Place) -> list[int]:
     """The seeds of one process's share of the validation: always the same, and none of training's."""
-    return [mixed(_VALIDATION, seed, index) for index in range(place.rank, batches, place.count)]
+    return [mixed(_VALIDATION, seed, index) for index in share(batches, place)]
 
 
 class SceneBatches:
@@ -32,7 +33,11 @@ class SceneBatches:
 
     def __init__(self, pairs: int, height: int, width: int, max_disparity_px: float, is_compiled: bool = False) -> None:
         self.pairs, self.height, self.width, self.max_disparity_px = pairs, height, width, max_disparity_px
-        self._renderer = Renderer(torch_namespace, torch.compile) if is_compiled else Renderer(torch_namespace)
+        self._renderer = (
+            Renderer(torch_namespace, partial(torch.compile, dynamic=False))
+            if is_compiled
+            else Renderer(torch_namespace)
+        )
         self._spans: list[tuple[Any, Any]] = []
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from ffs_ros.data_check import check_samples
 from ffs_ros.errors import TrainingError
 from ffs_ros.whole_file import whole_file
 
-from .batches import Batches, Place, drawn_batch
+from .batches import Batches, Place, drawn_batch, share
 from .dataset import PairsInFiles, dataset_of
 from .scenes import training_seed, validation_seeds
 from .spec import SCENES, Spec, Split
@@ -57,6 +57,11 @@ class Sources:
         train = self.spec.train
         return train.num_steps or train.num_epochs * (self.steps_per_epoch or 0)
 
+    @property
+    def validations(self) -> int:
+        """Batches of one validation, over all processes."""
+        return self.spec.dataset.val_dataset.num_scenes if self.val_pairs is None else len(self.val_pairs)
+
     def training_batches(self, steps: range, next_step: Callable[[], int], place: Place) -> Batches:
         """Of one process; ``next_step`` says where the run stands when it begins or goes on."""
         split, pairs = self.spec.dataset.train_dataset, self.train_pairs
@@ -76,8 +81,7 @@ class Sources:
         split = self.spec.dataset.val_dataset
         if self.val_pairs is None:
             return validation_seeds(int(split.data_sources[0].data_file), split.num_scenes, place)
-        share = range(place.rank, len(self.val_pairs), place.count)
-        return _loader(self.val_pairs, split, batch_size=1, sampler=share)
+        return _loader(self.val_pairs, split, batch_size=1, sampler=share(len(self.val_pairs), place))
 
 
 def check_data(spec: Spec, folder: Path, say: Callable[[str], None]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-import torch.distributed
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
@@ -20,7 +19,7 @@ from .random_state import random_state, set_random_state
 from .scenes import SceneBatches
 from .schedule import learning_rate
 from .spec import Spec, Split, plain
-from .watch import LossWatch, Step
+from .watch import LossWatch, Step, gathered
 
 LOGGED = ("epe", "bp1", "bp2", "bp3", "d1")
 
@@ -37,6 +36,8 @@ class StereoModule(pl.LightningModule):
         self.val_scenes = _scenes(spec, spec.dataset.val_dataset)
         self.last_learning_rate = 0.0
         self.loss_sum, self.losses = torch.zeros(()), 0
+        self.validates = True
+        """Whether this process has validation batches that no other one has."""
         self.val_scores: list[PairScores] = []
         self.val_losses: list[float] = []
         self._stored_random_state: dict[str, Any] | None = None
@@ -59,7 +60,6 @@ class StereoModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The sequence loss of a batch."""
-        self.watch.check()
         initial, maps = self.model.predictions(batch["left"], batch["right"])
         loss = sequence_loss(initial, maps, batch["disparity"], self.spec.dataset.max_disparity)
         self.last_learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -70,7 +70,8 @@ class StereoModule(pl.LightningModule):
         return loss
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Random numbers go on where the checkpoint was written, after everything else has been set up."""
+        """Looks at the last loss; random numbers go on where the checkpoint was written, now that all is set up."""
+        self.watch.check()
         if self._stored_random_state is not None:
             set_random_state(self._stored_random_state)
             self._stored_random_state = None
@@ -120,14 +121,14 @@ class StereoModule(pl.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             maps = self.model(left, right)[..., :height, :width]
         max_disparity_px = self.spec.dataset.max_disparity
-        for map_, pair_truth in zip(maps, truth, strict=True):
+        for map_, pair_truth in zip(maps, truth, strict=True) if self.validates else ():
             self.val_losses.append(float(final_loss(map_[None], pair_truth[None], max_disparity_px)))
             disparity_HW, truth_HW = map_[0].cpu().numpy(), pair_truth[0].cpu().numpy()
             self.val_scores.append(scores(disparity_HW, truth_HW, counted(truth_HW, max_disparity_px)))
 
     def on_validation_epoch_end(self) -> None:
         """Means over the pairs of all processes; each pair weighs the same."""
-        pairs, losses = _gathered(self.val_scores), _gathered(self.val_losses)
+        pairs, losses = gathered(self.val_scores), gathered(self.val_losses)
         pooled = pooled_per_image(pairs)
         self.log("val_loss", sum(losses) / max(len(losses), 1), sync_dist=True)
         self.log_dict({f"val/{name}": getattr(pooled, name) for name in LOGGED}, sync_dist=True)
@@ -156,12 +157,3 @@ def _scenes(spec: Spec, split: Split) -> SceneBatches:
     return SceneBatches(
         split.batch_size, *split.augmentation.crop_size, spec.dataset.max_disparity, is_compiled=spec.train.compile
     )
-
-
-def _gathered(own: list[Any]) -> list[Any]:
-    """The lists of all processes, one after the other."""
-    if not torch.distributed.is_initialized():
-        return own
-    lists: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(lists, own)
-    return [entry for each in lists for entry in each]

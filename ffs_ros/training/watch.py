@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed
@@ -20,10 +20,19 @@ class Step(NamedTuple):
     learning_rate: float
 
 
+def gathered(own: list[Any]) -> list[Any]:
+    """The lists of all processes, one after the other. All have to come here."""
+    if not torch.distributed.is_initialized():
+        return own
+    lists: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(lists, own)
+    return [entry for each in lists for entry in each]
+
+
 class LossWatch:
     """Looks at each step's loss when the next one begins: by then it has reached the CPU by itself.
 
-    Of several processes all stop together, so each also looks at the sum of all losses.
+    Of several processes all stop together and say the same, so each also looks at the sum of all losses.
     """
 
     def __init__(self) -> None:
@@ -51,10 +60,13 @@ class LossWatch:
         if event is not None:
             event.synchronize()
         own, total = losses.tolist()
-        if not math.isfinite(total):
-            where = "in another process" if math.isfinite(own) else f"on {', '.join(step.names)}"
-            raise DivergenceError(
-                f"the loss of step {step.number} is {total} at learning rate {step.learning_rate:.3g}, {where}; the "
-                f"checkpoints before it are intact: look at these samples, or lower "
+        if math.isfinite(total):
+            return
+        sentence = None
+        if not math.isfinite(own):
+            sentence = (
+                f"the loss of step {step.number} is {own} at learning rate {step.learning_rate:.3g}, on "
+                f"{', '.join(step.names)}; the checkpoints before it are intact: look at these samples, or lower "
                 f"train.optim.lr and resume"
             )
+        raise DivergenceError(next(filter(None, gathered([sentence]))))

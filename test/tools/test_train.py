@@ -144,13 +144,20 @@ def test_too_little_memory_names_a_size_that_fits(spec, capsys, monkeypatch):
 
 
 def test_two_processes_train_together(spec, tmp_path):
-    """On the CPU, with one pair each; both see the same loss, and only the first one writes."""
-    path = spec(change("train", "num_gpus", value=2))
+    """On the CPU, with a training pair each and one validation pair; the first process alone writes."""
+
+    def two(values: dict[str, Any]) -> None:
+        values["train"].update(num_gpus=2, validation_interval_unit="step")
+        source = {"dataset_name": "GenericDataset", "data_file": str(tmp_path / "val.txt")}
+        values["dataset"]["val_dataset"]["data_sources"] = [source]
+
+    path = spec(two)
+    (tmp_path / "val.txt").write_text("left.png right.png disparity.pfm\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "ffs_ros", "train", "-e", path], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("step 1/1: loss") == 1
+    assert done.stdout.count("step 1/1: loss") == done.stdout.count("step 1: val_loss") == 1
     folder = tmp_path / "results" / "train"
     (row,) = csv.DictReader((folder / "curve.csv").read_text(encoding="utf-8").splitlines())
     assert 0 < float(row["loss"]) < 1e4

@@ -47,6 +47,7 @@ def test_scenes_never_repeat():
     ]
     shares = [validation_seeds(0, 7, Place(rank, 2)) for rank in (0, 1)]
     assert sorted(shares[0] + shares[1]) == sorted(validation_seeds(0, 7, Place()))
+    assert validation_seeds(0, 1, Place(1, 2)) == validation_seeds(0, 1, Place()), "none is left for the second process"
     assert len({*training, *shares[0], *shares[1]}) == 200 + 7
     assert all(0 <= seed < 2**63 for seed in training)
     assert mixed(1, 2) != mixed(2, 1)

@@ -40,7 +40,7 @@ def test_what_is_no_truth_never_counts(unknown):
     map_ = torch.full((1, 1, 8, 8), 9.0, requires_grad=True)
     loss = sequence_loss(initial, [map_], truth, 192.0)
     loss.backward()
-    assert float(loss) == pytest.approx(2.5 + 1.0)
+    assert loss.item() == pytest.approx(2.5 + 1.0)
     assert map_.grad is not None
     assert torch.equal(map_.grad[..., 4:], torch.zeros(1, 1, 8, 4))
     assert torch.allclose(map_.grad[..., :4], torch.tensor(1 / 32))

@@ -36,8 +36,8 @@ from .stereo_module import StereoModule
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 TIME_CHECK_STEPS = 10
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LAST_WORDS_s = 5.0
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def train(spec: Spec, callbacks: Sequence[pl.Callback] = (), data_is_checked: bool = False) -> None:
@@ -76,10 +76,10 @@ def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Ca
         _write_spec(spec, folder)
         status.write(STARTED, "Starting training.")
     place = Place(trainer.global_rank, trainer.world_size)
+    module.validates = place.rank < sources.validations
     steps = range(spec.train.start_step, total_steps)
     with _sentences(spec, folder), _no_orphans(trainer):
         trainer.fit(
-    module.validates = place.rank < sources.validations
             module,
             train_dataloaders=sources.training_batches(steps, lambda: module.step, place),
             val_dataloaders=sources.validation_batches(place),
@@ -217,11 +217,11 @@ def _no_orphans(trainer: pl.Trainer) -> Iterator[None]:
                 has_said |= process.wait(LAST_WORDS_s) == 2
         for process in processes:
             process.kill()
+        if has_said:
+            raise TrainingError("another process of this training has ended; why stands above") from None
         raise
 
 
-        if has_said:
-            raise TrainingError("another process of this training has ended; why stands above") from None
 def _write_spec(spec: Spec, folder: Path) -> None:
     with whole_file(folder / "experiment.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(plain(asdict(spec)), sort_keys=False), encoding="utf-8")

@@ -79,6 +79,12 @@ class Saver(pl.Callback):
         if is_last or module.step % self.interval_steps == 0:
             self.save(trainer, module)
 
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Once more, with what this validation was for early stop: a resumed run does not repeat it."""
+        assert isinstance(module, StereoModule)
+        if trainer.early_stopping_callback is not None and self._saved_step == module.step:
+            self.save(trainer, module)
+
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """When a validation ended the run."""
         assert isinstance(module, StereoModule)

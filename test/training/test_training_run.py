@@ -44,6 +44,13 @@ def latest(folder: Path) -> str:
     return (folder / "dn_model_latest.pth").readlink().name
 
 
+def lowest_loss(folder: Path) -> float:
+    """What early stop remembers in the newest checkpoint; infinite when it has seen no validation."""
+    callbacks = torch.load(folder / "dn_model_latest.pth", weights_only=True)["callbacks"]
+    (state,) = (state for name, state in callbacks.items() if name.startswith("EarlyStopping"))
+    return float(state["best_score"])
+
+
 def weights(path: Path) -> dict[str, np.ndarray]:
     """TAO name -> array."""
     return open_checkpoint(path).tensors
@@ -101,7 +108,9 @@ def test_killed_and_resumed_is_as_if_nothing_had_happened(small_spec, tmp_path, 
         "train__num_steps": 5,
         "train__checkpoint_interval_unit": "step",
         "train__checkpoint_interval": 3,
-        "train__validation_interval": 2,
+        "train__validation_interval_unit": "step",
+        "train__validation_interval": 3,
+        "train__early_stop_patience": 9,
         "train__log_every_n_steps": 2,
     }
     whole = small_spec(results_dir=str(tmp_path / "whole"), **settings)
@@ -131,6 +140,8 @@ def test_killed_and_resumed_is_as_if_nothing_had_happened(small_spec, tmp_path, 
     assert "after step 3" in said
     assert curve(folder) == curve(tmp_path / "whole" / "train")
     assert [row["step"] for row in rows(folder)] == ["2", "4", "5"]
+    assert rows(folder, "validation.csv") == rows(tmp_path / "whole" / "train", "validation.csv")
+    assert lowest_loss(folder) == float(rows(folder, "validation.csv")[0]["val_loss"])
     assert_same_weights(folder / "dn_model_latest.pth", tmp_path / "whole" / "train" / "dn_model_latest.pth")
 
 

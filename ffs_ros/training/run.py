@@ -22,6 +22,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ffs_ros.checkpoint import open_checkpoint
 from ffs_ros.errors import FfsError, FileError, TrainingError
+from ffs_ros.network.layout import channels_last
 from ffs_ros.network.model import FastFoundationStereo
 from ffs_ros.whole_file import whole_file
 
@@ -63,6 +64,8 @@ def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Ca
     pl.seed_everything(spec.train.seed, workers=True, verbose=False)
     resumed = _checkpoint_to_resume(spec, folder)
     network = _network(spec, resumed)
+    if torch.cuda.is_available():
+        channels_last(network)
     sources = Sources(spec)
     total_steps = sources.total_steps
     if total_steps <= spec.train.start_step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import subprocess
 import sys
 import warnings
@@ -18,6 +19,7 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ffs_ros.checkpoint import open_checkpoint
@@ -201,6 +203,8 @@ def _sentences(spec: Spec, folder: Path) -> Iterator[None]:
         raise FileError(
             f"cannot write into {folder}: {error.strerror}; free some space and run the same again"
         ) from None
+    except SIGTERMException:
+        raise SystemExit(128 + signal.SIGTERM) from None
     except SystemExit:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from None
 

@@ -24,7 +24,7 @@ EXTRAS = {
     "bag": ["rosbags>=0.10"],
     "train": [
         "torch>=2.4",
-        "lightning>=2.2",
+        "lightning>=2.6",
         "tensorboard>=2.14",
         "optuna>=3.5",
         "safetensors>=0.4",

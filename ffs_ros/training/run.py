@@ -104,6 +104,9 @@ def _network(spec: Spec, resumed: Path | None) -> FastFoundationStereo:
     checkpoint = open_checkpoint(path)
     network.load_state_dict({name: torch.tensor(array) for name, array in checkpoint.tensors.items()})
     _say(f"weights from {path} ({checkpoint.layout}, {', '.join(checkpoint.stored_dtypes)})")
+    made_by = checkpoint.settings.get("step")
+    if made_by is not None and not spec.train.start_step:
+        _say(f"  {made_by} steps have made them; as a further part of that training set train.start_step: {made_by}")
     return network
 
 
@@ -189,7 +192,7 @@ def _sentences(spec: Spec, folder: Path) -> Iterator[None]:
     """What the user can put right, of what happens while training, as an FfsError."""
     try:
         yield
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         total_bytes = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
         split = spec.dataset.train_dataset
         raise TrainingError(
@@ -217,7 +220,7 @@ def _no_orphans(trainer: pl.Trainer) -> Iterator[None]:
         yield
     except BaseException as error:
         processes = getattr(trainer.strategy.launcher, "procs", ())
-        is_broken_connection = isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError)
+        is_broken_connection = isinstance(error, RuntimeError) and not isinstance(error, torch.cuda.OutOfMemoryError)
         has_said = False
         for process in processes if is_broken_connection else ():
             with suppress(subprocess.TimeoutExpired):

@@ -136,6 +136,7 @@ class StereoModule(pl.LightningModule):
     def on_validation_end(self) -> None:
         """Back to training's number of iterations."""
         self.model.iterations = self.spec.model.train_iters
+        self.val_scenes.seconds()  # nobody asks for them; they would pile up
 
     # Checkpoints
 

@@ -52,7 +52,7 @@ def test_a_batch_without_truth_costs_nothing():
     map_ = torch.full((1, 1, 8, 8), 9.0, requires_grad=True)
     loss = sequence_loss(torch.zeros(1, 1, 2, 2), [map_], torch.full((1, 1, 8, 8), math.nan), 192.0)
     loss.backward()
-    assert float(loss) == 0.0
+    assert loss.item() == 0.0
     assert torch.equal(map_.grad, torch.zeros_like(map_))
 
 

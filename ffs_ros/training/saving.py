@@ -58,7 +58,8 @@ def write_weights_fp16(network: torch.nn.Module, path: Path, step: int) -> None:
 def _halved(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     halved = {}
     for name in live_shapes():
-        whole = tensors[name].detach().cpu().numpy().astype(np.float32)
+        # safetensors writes an array's memory as it lies, and a GPU's convolutions lie channels last.
+        whole = np.ascontiguousarray(tensors[name].detach().cpu().numpy(), np.float32)
         with np.errstate(over="ignore"):
             half = whole.astype(np.float16)
         halved[name] = half if np.isfinite(half).all() else whole

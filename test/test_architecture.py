@@ -35,6 +35,7 @@ ROS = {"rclpy", "builtin_interfaces", "std_msgs", "sensor_msgs", "stereo_msgs", 
 PARTS = {  # a folder, or a file that has rules of its own
     "": Part({"numpy", "cv2"}, set(), set()),
     "matcher.py": Part({"numpy"}, set(), {"engine"}),
+    "proof.py": Part({"numpy"}, set(), {"engine"}),
     "wire.py": Part({"numpy", "cv2"}, {"cv_bridge"}, set()),
     "checkpoint": Part({"numpy"}, set(), {""}),
     "engine": Part({"numpy", "cv2"}, set(), {"", "weights"}),

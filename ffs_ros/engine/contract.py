@@ -71,12 +71,15 @@ _CONTRACTS = (
 )
 
 
-def stereo_inputs(engine: Engine) -> StereoInputs:
-    """How ``engine`` wants its images. Raises EngineError, with what was found and expected, for any other engine."""
+def stereo_inputs(engine: Engine, batch: int = 1) -> StereoInputs:
+    """How ``engine`` wants its images, ``batch`` pairs at a time.
+
+    Raises EngineError, with what was found and expected, for any other engine.
+    """
     for contract in _CONTRACTS:
         if set(engine.inputs) == {contract.left, contract.right}:
             left, right = engine.inputs[contract.left], engine.inputs[contract.right]
-            if left != right or not _holds(contract, left):
+            if left != right or not _holds(contract, left, batch):
                 break
             _check_output(engine)
             size = (left.shape[contract.row_axis], left.shape[contract.row_axis + 1])
@@ -87,11 +90,11 @@ def stereo_inputs(engine: Engine) -> StereoInputs:
     )
 
 
-def _holds(contract: _Contract, spec: TensorSpec) -> bool:
+def _holds(contract: _Contract, spec: TensorSpec, batch: int) -> bool:
     return (
         len(spec.shape) == 4
         and spec.dtype == np.dtype(contract.dtype)
-        and spec.shape[0] in (1, None)
+        and spec.shape[0] in (batch, None)
         and spec.shape[contract.channel_axis] in (3, None)
         and 0 not in spec.shape
     )

@@ -13,8 +13,9 @@ import numpy as np
 from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.engine.contract import check_feeds, described
-from ffs_ros.engine.weights_beside import check_weights, notes_of
+from ffs_ros.engine.weights_beside import check_weights
 from ffs_ros.errors import EngineError
+from ffs_ros.onnx_notes import notes_of
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
 _CUDA = "CUDAExecutionProvider"

@@ -14,7 +14,7 @@ import ffs_ros.engine
 from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.config import DEFAULT_ENGINE
 from ffs_ros.engine import SGBM, open_engine
-from ffs_ros.engine.weights_beside import notes_of, notes_on
+from ffs_ros.engine.weights_beside import notes_on
 from ffs_ros.errors import EngineError
 from ffs_ros.weights import GRAPH, SYNTHETIC, SYNTHETIC_NOTE, WEIGHTS
 
@@ -86,21 +86,6 @@ def test_other_weights_are_refused(
     with pytest.raises(EngineError, match=re.escape(before + sentence)):
         open_engine(engine_file, gpu_index=None)
     assert capfd.readouterr() == ("", "")
-
-
-def test_notes_are_the_files_metadata(engine_file: Path, tmp_path: Path) -> None:
-    """What the package onnx finds, also behind a graph that is large; nothing in files that are something else."""
-    model = onnx.load(engine_file, load_external_data=False)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(100_000, np.float32), "large"))
-    onnx.helper.set_model_props(model, {"ä": "ö", "empty": "", "long": "x" * 1000})
-    path = tmp_path / "large.onnx"
-    content = model.SerializeToString()
-    path.write_bytes(content)
-    assert notes_of(path) == {"ä": "ö", "empty": "", "long": "x" * 1000}
-    for other in (b"", b"<html>", b"PK\x03\x04" + bytes(50), bytes(range(256)), b"\xff" * 50, content[-300:]):
-        path.write_bytes(other)
-        assert notes_of(path) == {}
-    assert notes_of(tmp_path / "none.onnx") == {}
 
 
 def test_a_plain_graph_has_no_note(tiny_onnx: Callable[..., Path]) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from ffs_ros.checkpoint import open_checkpoint
 from ffs_ros.engine import open_engine
-from ffs_ros.engine.weights_beside import notes_of
 from ffs_ros.errors import ExportError
 from ffs_ros.image_file import write_png
+from ffs_ros.onnx_notes import notes_of
 from ffs_ros.tools import ship
 from ffs_ros.tools.model_card import FIGURES
 from ffs_ros.weights import FOLDER, GRAPH, SYNTHETIC, SYNTHETIC_NOTE, WEIGHTS

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-DEFAULT_ENGINE = "sgbm"
+DEFAULT_ENGINE = "ffs-synthetic"
 """What the node, ``ffs infer`` and ``make demo`` run when they are told nothing else."""
 
 

@@ -2,7 +2,7 @@
 
 python test/benchmarks/real_pairs.py CHECKPOINT|MODEL.onnx|ffs-synthetic [--pairs FOLDER] [--out FOLDER]
 
-All ground-truth pixels count, occluded ones included, at the pairs' own sizes; mb2006_aloe, whose disparities exceed the
+All ground-truth pixels count, occluded ones too, at the pairs' own sizes; mb2006_aloe, whose disparities exceed the
 network's range, is inferred at half size and its disparity doubled. SGBM's figures have their holes filled. ``--out``
 receives left image, disparity and truth of each pair as a picture.
 """

@@ -6,9 +6,11 @@ import time
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from array_api_compat import torch as torch_namespace
 from torch import Tensor
+from torch.nn import functional
 
 from ffs_ros.scene import render_batch
 from ffs_ros.scene.render import Renderer
@@ -16,6 +18,8 @@ from ffs_ros.scene.render import Renderer
 from .batches import Place, mixed, share
 
 _TRAINING, _VALIDATION = 0, 1
+WIDEST_PADDING_px = 16
+"""What ``fit.InputFit`` adds to one side of an image that it pads to a multiple of 32."""
 
 
 def training_seed(seed: int, step: int, place: Place) -> int:
@@ -48,10 +52,13 @@ class SceneBatches:
             torch_namespace, seed, self.pairs, self.height, self.width, device=device,
             max_disparity_px=self.max_disparity_px, occlusion=False, renderer=self._renderer,
         )  # fmt: skip
+        left, right, disparity = padded_edges(
+            _planes(rendered.left_BHW3), _planes(rendered.right_BHW3), rendered.disparity_BHW[:, None], seed
+        )
         batch = {
-            "left": _planes(rendered.left_BHW3),
-            "right": _planes(rendered.right_BHW3),
-            "disparity": rendered.disparity_BHW[:, None],
+            "left": left,
+            "right": right,
+            "disparity": disparity,
             "name": [f"scene {seed} pair {pair}" for pair in range(self.pairs)],
         }
         self._spans.append((begin, _now(device)))
@@ -61,6 +68,20 @@ class SceneBatches:
         """Of rendering since the last call. On a GPU the caller has waited for it to finish."""
         spans, self._spans = self._spans, []
         return sum(end - begin if isinstance(begin, float) else 1e-3 * begin.elapsed_time(end) for begin, end in spans)
+
+
+def padded_edges(left: Tensor, right: Tensor, disparity: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """In half of the batches the outermost pixels replaced by replicas of those inside, and their truth unknown: what
+    the network meets when an image is padded to its size."""
+    rng = np.random.default_rng(mixed(seed, 2))
+    if rng.uniform() < 0.5:
+        return left, right, disparity
+    height, width = disparity.shape[-2:]
+    top, bottom, before, after = (int(pixels) for pixels in rng.integers(0, WIDEST_PADDING_px + 1, 4))
+    inside = (..., slice(top, height - bottom), slice(before, width - after))
+    sides = (before, after, top, bottom)
+    left, right = (functional.pad(image[inside], sides, mode="replicate") for image in (left, right))
+    return left, right, functional.pad(disparity[inside], sides, value=torch.nan)
 
 
 def _planes(images_BHW3: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ def fourier_position(b: Builder, x_NHWC: str, name: str, grid: tuple[Length, Len
     bias = b.tensors[f"{name}.bias"]
     rows = axis_position(b, grid[0], row_weight, bias)
     columns = axis_position(b, grid[1], column_weight, np.zeros_like(bias))
-    return b.add(b.add(x_NHWC, b.unsqueeze(rows, 1)), columns)
+    return b.add(b.add(x_NHWC, b.lower(b.unsqueeze(rows, 1))), b.lower(columns))
 
 
 def axis_position(b: Builder, length: Length, weight: np.ndarray, bias: np.ndarray) -> str:

@@ -1,5 +1,9 @@
 """Collects the nodes and initializers of one ONNX graph; a value is the name of the tensor that carries it.
 
+Where the graph is to compute in halves (fp16), a step asks for it with ``lower`` at its beginning and for fp32 with
+``full`` where halves would lose too much; both are nothing in an fp32 graph. Weights and constants take the type of what
+they meet.
+
 A length is an ``int``, or the name of an int64 tensor of one element where the graph leaves an axis open, so the same
 code writes static graphs (every shape a constant) and dynamic ones (shapes computed from the inputs').
 """
@@ -7,7 +11,7 @@ code writes static graphs (every shape a constant) and dynamic ones (shapes comp
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,6 +19,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+
+from ffs_ros.errors import ExportError
 
 OPSET = 17
 
@@ -35,9 +41,11 @@ class Size(NamedTuple):
 class Builder:
     """Every method adds what it needs to the graph and returns the name of the result."""
 
-    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, tensors: Mapping[str, np.ndarray], halves: bool = False) -> None:
         self.tensors = tensors
         """The checkpoint: float32 arrays by their TAO names."""
+        self.halves = halves
+        """Whether the graph computes in fp16 where nothing speaks against it."""
         self.nodes: list[onnx.NodeProto] = []
         self.arrays: dict[str, np.ndarray] = {}
         """The initializers by name."""
@@ -45,6 +53,9 @@ class Builder:
         self._constant_names: set[str] = set()
         self._lengths: dict[tuple[str, Length, Length], str] = {}
         self._scope: list[str] = []
+        self._half: set[str] = set()
+        """The values in fp16; all others have the type that the fp32 graph has."""
+        self._casts: dict[str, str] = {}
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -62,6 +73,10 @@ class Builder:
         name = "/".join([*self._scope, f"{op}_{len(self.nodes)}"])
         results = [name] if outputs == 1 else [f"{name}:{index}" for index in range(outputs)]
         names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        in_half = not self._half.isdisjoint(names) and op != "Cast"
+        if in_half:
+            names = [self._rounded(value) for value in names]
+            self._half.update(results)
         node = helper.make_node(op, names, results, name=name, **attributes)
         if op != "ConstantOfShape" and self._constant_names.issuperset(names):
             model = ReferenceEvaluator(node, opsets={"": OPSET})
@@ -127,6 +142,40 @@ class Builder:
     def float32(self, x: Operand) -> str:
         return self.node("Cast", x, to=onnx.TensorProto.FLOAT)
 
+    def full(self, x: str) -> str:
+        """``x`` in fp32."""
+        return self._cast(x, self.float32) if x in self._half else x
+
+    def lower(self, x: str) -> str:
+        """``x`` in the type that the graph computes in."""
+        if not self.halves or x in self._half or x in self.arrays:
+            return x
+        lowered = self._cast(x, lambda value: self.node("Cast", value, to=onnx.TensorProto.FLOAT16))
+        self._half.add(lowered)
+        return lowered
+
+    def _cast(self, x: str, cast: Callable[[str], str]) -> str:
+        """One Cast, however often it is asked for."""
+        if x not in self._casts:
+            self._casts[x] = cast(x)
+        return self._casts[x]
+
+    def _rounded(self, name: str) -> str:
+        """What a node that computes in fp16 reads for ``name``: float32 weights and constants are rounded to it."""
+        array = self.arrays.get(name)
+        if array is None or array.dtype != np.float32:
+            return name
+        with np.errstate(over="ignore"):
+            rounded = array.astype(np.float16)
+        if not np.isfinite(rounded).all():
+            raise ExportError(
+                f"'{name}' has {float(np.abs(array).max()):g} among its values, and fp16 ends at 65504; export with "
+                "--precision fp32"
+            )
+        if name in self._constant_names:
+            return self.constant(rounded)
+        return self.weight(f"{name}.fp16", rounded)
+
     def int32(self, x: Operand) -> str:
         return self.node("Cast", x, to=onnx.TensorProto.INT32)
 
@@ -163,7 +212,14 @@ class Builder:
         return self.node("Pad", x, self.shape([*before, *after]))
 
     def zeros(self, lengths: Sequence[Length]) -> str:
-        return self.node("ConstantOfShape", self.shape(lengths))
+        """In the type that the graph computes in."""
+        if not self.halves:
+            return self.node("ConstantOfShape", self.shape(lengths))
+        zeros = self.node(
+            "ConstantOfShape", self.shape(lengths), value=numpy_helper.from_array(np.zeros(1, np.float16))
+        )
+        self._half.add(zeros)
+        return zeros
 
     # Arithmetic
 

@@ -26,7 +26,7 @@ def context(b: Builder, f4: str) -> Context:
     # The network has a LeakyReLU before this ReLU; the two together are the ReLU.
     seen = b.relu(conv(b, f4, "cnet.conv04.1.conv", norm="cnet.conv04.1.norm"))
 
-    pooled = b.concat([b.mean(seen, 2, 3), b.max(seen, 2, 3)], axis=2)
+    pooled = b.concat([b.lower(b.mean(b.full(seen), 2, 3)), b.max(seen, 2, 3)], axis=2)
     gates = b.sum(conv(b, b.relu(conv(b, pooled, "cam.fc.0")), "cam.fc.2"), axis=2)
     seen = b.mul(seen, b.sigmoid(gates))
 

@@ -18,6 +18,7 @@ LARGEST_ITERATIONS = 64
 IMAGE, TENSOR = "image", "tensor"
 INPUTS = {IMAGE: ("left", "right"), TENSOR: ("left_image", "right_image")}
 OUTPUT = "disparity"
+FP32, FP16 = PRECISIONS = ("fp32", "fp16")
 
 Axis = int | str
 
@@ -33,10 +34,14 @@ class Form:
     """``image``: uint8 [B,H,W,3] RGB. ``tensor``: float32 [B,3,H,W], RGB normalised as ImageNet's."""
     batch: int | None = 1
     """Pairs per run; None leaves it open."""
+    precision: str = FP32
+    """``fp16``: halves, with fp32 where they would lose too much; inputs and output are the same."""
 
     def __post_init__(self) -> None:
         if self.io not in INPUTS:
             raise ExportError(f"there is no io '{self.io}'; expected one of {', '.join(INPUTS)}")
+        if self.precision not in PRECISIONS:
+            raise ExportError(f"there is no precision '{self.precision}'; expected one of {', '.join(PRECISIONS)}")
         if not 1 <= self.iterations <= LARGEST_ITERATIONS:
             raise ExportError(
                 f"{self.iterations} iterations asked for; expected 1 to {LARGEST_ITERATIONS} (the network was trained "
@@ -82,7 +87,7 @@ class Form:
             "iterations": self.iterations,
             "max_disparity": MAX_DISPARITY_px,
             "io": self.io,
-            "precision": "fp32",
+            "precision": self.precision,
         }
         return {f"ffs_ros.{key}": str(value) for key, value in notes.items()}
 

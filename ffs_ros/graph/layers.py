@@ -93,7 +93,7 @@ def linear(b: Builder, x: str, name: str, *, scale: np.ndarray | float = 1.0) ->
 
 
 def layer_norm(b: Builder, x: str, name: str, eps: float) -> str:
-    """Layer norm over the last axis."""
+    """Layer norm over the last axis. The operator's statistics are fp32 whatever it reads (``stash_type``)."""
     scale, shift = (b.weight(f"{name}.{part}", b.tensors[f"{name}.{part}"]) for part in ("weight", "bias"))
     return b.node("LayerNormalization", x, scale, shift, axis=-1, epsilon=eps)
 
@@ -101,17 +101,19 @@ def layer_norm(b: Builder, x: str, name: str, eps: float) -> str:
 def instance_norm(b: Builder, x: str) -> str:
     """Zero mean and unit variance over the last two axes of [B,C,H,W]; no parameters.
 
-    Written out, because InstanceNormalization sends TensorRT to a plugin.
+    Written out, because InstanceNormalization sends TensorRT to a plugin. In fp32: halves cannot hold sums of squares.
     """
+    x = b.full(x)
     centred = b.sub(x, b.mean(x, 2, 3))
     variance = b.mean(b.mul(centred, centred), 2, 3)
-    return b.node("Div", centred, b.node("Sqrt", b.add(variance, INSTANCE_NORM_EPS)))
+    return b.lower(b.node("Div", centred, b.node("Sqrt", b.add(variance, INSTANCE_NORM_EPS))))
 
 
 def unit_norm(b: Builder, x: str, axis: int) -> str:
-    """Length 1 along ``axis``; a zero vector stays zero."""
+    """Length 1 along ``axis``; a zero vector stays zero. In fp32, as halves hold neither the squares nor 1e-12."""
+    x = b.full(x)
     length = b.node("ReduceL2", x, axes=[axis], keepdims=1)
-    return b.node("Div", x, b.node("Max", length, UNIT_NORM_EPS))
+    return b.lower(b.node("Div", x, b.node("Max", length, UNIT_NORM_EPS)))
 
 
 def gelu(b: Builder, x: str) -> str:

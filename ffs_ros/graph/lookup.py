@@ -87,14 +87,14 @@ def ends(b: Builder, lengths: list[Length]) -> str:
 
 
 def neighbours(b: Builder, table: Table, position: str) -> tuple[str, str]:
-    """The ten entries around ``position`` [2,P,1], and its fraction: [2,P,10,...] and [2,P,1].
+    """The ten entries around ``position`` [2,P,1], fp32, and its fraction: [2,P,10,...] and [2,P,1].
 
     Clamped as integers, so that not even NaN reads outside the table.
     """
     below = b.node("Floor", position)
     place = b.node("Min", b.node("Max", b.add(b.int32(below), NEIGHBOURS), np.array(-1, np.int32)), table.end)
     entry = b.add(b.mul(place, table.stride), table.start)
-    return b.node("Gather", table.entries, entry, axis=0), b.sub(position, below)
+    return b.node("Gather", table.entries, entry, axis=0), b.lower(b.sub(position, below))
 
 
 def looked_up(b: Builder, tables: Tables, disparity: str, grid: tuple[Length, Length]) -> str:

@@ -16,7 +16,7 @@ from ffs_ros.graph.builder import OPSET, Builder, Size
 from ffs_ros.graph.context import context
 from ffs_ros.graph.decoder import Features, decoder, half_resolution_stem
 from ffs_ros.graph.filtering import filtered_volume, first_disparity
-from ffs_ros.graph.form import IMAGE, OUTPUT, Form
+from ffs_ros.graph.form import FP16, FP32, IMAGE, OUTPUT, Form
 from ffs_ros.graph.layers import channels_first
 from ffs_ros.graph.lookup import tables
 from ffs_ros.graph.recurrent import iteration
@@ -35,15 +35,17 @@ def build_model(
     iterations: int = 8,
     io: str = IMAGE,
     batch: int | None = 1,
+    precision: str = FP32,
 ) -> onnx.ModelProto:
-    """The network with these weights as one fp32 ONNX graph, opset 17.
+    """The network with these weights as one ONNX graph, opset 17.
 
-    ``tensors``: the checkpoint's, float32 under TAO names. ``size`` (H, W), ``iterations``, ``io`` and ``batch`` as in
-    ``Form``. Inputs ``left`` and ``right``, or ``left_image`` and ``right_image``. Output ``disparity`` float32
+    ``tensors``: the checkpoint's, float32 under TAO names. ``size`` (H, W), ``iterations``, ``io``, ``batch`` and
+    ``precision`` as in ``Form``. Inputs ``left`` and ``right``, or ``left_image`` and ``right_image``. Output ``disparity`` float32
     [B,1,H,W]: pixels, x_right = x_left - d, as the network gives it, so a little below 0 at times (``StereoMatcher``
     clips). Raises ExportError when the form makes no sense.
     """
-    return model_of(Builder(tensors), Form(size, iterations, io, batch))
+    form = Form(size, iterations, io, batch, precision)
+    return model_of(Builder(tensors, halves=precision == FP16), form)
 
 
 def build_model_beside(places: Mapping[str, Place], file: str, form: Form) -> onnx.ModelProto:
@@ -55,6 +57,7 @@ def model_of(b: Builder, form: Form) -> onnx.ModelProto:
     """The graph that an empty builder makes."""
     extent = extent_of(b, form)
     images = [normalised(b, name) for name in form.inputs] if form.io == IMAGE else list(form.inputs)
+    images = [b.lower(image) for image in images]
     b.nodes.append(helper.make_node("Identity", [network(b, images, extent, form.iterations)], [OUTPUT], name=OUTPUT))
 
     dtype = TensorProto.UINT8 if form.io == IMAGE else TensorProto.FLOAT

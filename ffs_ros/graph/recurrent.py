@@ -13,13 +13,14 @@ HIDDEN = 60
 
 
 def iteration(b: Builder, disparity: str, hidden: str, context: Context, tables: Tables, size: Size) -> tuple[str, str]:
-    """The next disparity [B,1,H/4,W/4], in pixels at 1/4, and hidden state [B,60,H/4,W/4]."""
+    """The next disparity [B,1,H/4,W/4], in pixels at 1/4, always fp32, and hidden state [B,60,H/4,W/4]."""
+    seen = b.lower(disparity)
     with b.scope("motion"):
-        motion = motion_features(b, looked_up(b, tables, disparity, b.grid(size, 4)), disparity)
+        motion = motion_features(b, looked_up(b, tables, disparity, b.grid(size, 4)), seen)
     with b.scope("gru"):
-        hidden = updated(b, hidden, motion, disparity, context)
+        hidden = updated(b, hidden, motion, seen, context)
     with b.scope("head"):
-        return b.add(disparity, correction(b, hidden)), hidden
+        return b.add(disparity, b.full(correction(b, hidden))), hidden
 
 
 def motion_features(b: Builder, evidence: str, disparity: str) -> str:

@@ -51,4 +51,4 @@ def interpolation(b: Builder, length: Length) -> str:
     fine, coarse = (b.float32(b.count(n)) for n in (b.length("Mul", length, 4), length))
     last = b.sub(b.float32(b.scalar(length)), 1.0)
     centre = b.node("Min", b.node("Max", b.sub(b.mul(fine, 0.25), 0.375), 0.0), last)
-    return b.relu(b.sub(1.0, b.node("Abs", b.sub(b.unsqueeze(centre, 1), coarse))))
+    return b.lower(b.relu(b.sub(1.0, b.node("Abs", b.sub(b.unsqueeze(centre, 1), coarse)))))

@@ -92,20 +92,24 @@ def proof_path(onnx_path: Path) -> Path:
 def load_proof(onnx_path: Path) -> ProofSet:
     """The proof set beside a graph. Raises FileError when there is none, or it is not the one that the graph names."""
     wanted = notes_of(onnx_path).get(NOTE)
-    path = proof_path(onnx_path)
     if wanted is None:
         raise FileError(f"{onnx_path} names no proof set in its metadata; export it again with ffs export")
+    return read_proof(proof_path(onnx_path), wanted, onnx_path.name)
+
+
+def read_proof(path: Path, sha256: str, owner: str) -> ProofSet:
+    """The proof set in a file of this hash. Raises FileError; ``owner`` is the file that it belongs to."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise FileError(
-            f"cannot read {path}, the proof set of {onnx_path.name} ({error.strerror or error}): copy it beside the "
-            "graph, or export again"
+            f"cannot read {path}, the proof set of {owner} ({error.strerror or error}): copy it beside {owner}, or "
+            "export again"
         ) from None
-    if hashlib.sha256(content).hexdigest() != wanted:
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise FileError(
             f"{path} is damaged, or the proof set of another export (SHA-256): copy it again together with "
-            f"{onnx_path.name}, or export again"
+            f"{owner}, or export again"
         )
     try:
         return _read(content)
@@ -208,7 +212,7 @@ def solves(disparity_HW: np.ndarray, shift_px: float) -> bool:
 
 
 def _answers(engine: Engine, pairs: Sequence[Any]) -> list[np.ndarray]:
-    """float32 [H,W] for each pair. An engine for several at once gets pairs of one size; the last batch is filled up."""
+    """float32 [H,W] for each pair. An engine for several at once gets pairs of one size, the last batch filled."""
     at_once = next(iter(engine.inputs.values())).shape[0] or 1
     wanted = stereo_inputs(engine, at_once)
     answers: dict[int, np.ndarray] = {}

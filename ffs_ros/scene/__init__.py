@@ -13,10 +13,10 @@ import numpy as np
 from ffs_ros.geometry import StereoCamera
 
 from .composition import CALM, Style, compose
-from .noise import Array
-from .render import Compiler, Offsets, Renderer
-from .sensor import draw, expose
-from .texture import paint
+from .render import Drawn, RenderedBatch, Renderer
+from .sensor import draw_sensors
+from .texture import draw_paints
+from .views import Offsets, views
 
 __all__ = ["CALM", "DEMO_CAMERA", "RenderedBatch", "RenderedPair", "Style", "render_batch", "render_pair"]
 
@@ -26,19 +26,6 @@ DEMO_CAMERA = StereoCamera(
 """Slightly verged (the principal points differ by -4 px), so that a depth that forgets this is seen to be wrong."""
 
 TWO_RAYS: Offsets = ((-0.25, -0.25), (0.25, 0.25))
-FOUR_RAYS: Offsets = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
-
-
-class RenderedBatch(NamedTuple):
-    """What both cameras see, and what is true, in arrays of the library that was asked for."""
-
-    left_BHW3: Array
-    """RGB, whole numbers 0..255 in floating point, as is ``right_BHW3``."""
-    right_BHW3: Array
-    disparity_BHW: Array
-    """px of the left image, x_right = x_left - d; NaN where no surface is seen."""
-    seen_by_both_BHW: Array | None
-    """bool; False where the point is hidden from the right camera or outside its image. None when not asked for."""
 
 
 class RenderedPair(NamedTuple):
@@ -61,42 +48,34 @@ def render_batch(
 ) -> RenderedBatch:  # fmt: skip
     """``pairs`` scenes drawn from ``seed``, seen by cameras drawn at random (or by ``camera``).
 
-    ``xp``: a namespace of ``array_api_compat``; ``device`` as it names them. A seed gives the same pairs on every library
-    but for rounding (``dtype``, float32 unless given). Few surfaces are nearer than ``max_disparity_px``.
-    ``offsets``: the rays per pixel. ``renderer`` keeps compiled functions from batch to batch.
+    ``xp``: a namespace of ``array_api_compat``; ``device`` as it names them. A seed gives the same pairs on every
+    library but for rounding. Pictures are computed in float32, the truth in ``dtype`` (float32 unless given). Few
+    surfaces are nearer than ``max_disparity_px``. ``offsets``: the rays per pixel. ``renderer`` keeps compiled
+    functions from batch to batch.
     """
     style = style or Style()
-    dtype = dtype or xp.float32
     rng = np.random.default_rng(seed)
-    renderer = renderer or Renderer(xp)
-
-    def moved(values: Any) -> Any:
-        kind = xp.int64 if values.dtype.kind == "i" else dtype
-        return xp.asarray(np.ascontiguousarray(values), dtype=kind, device=device)
-
     scenes = compose(rng, pairs, height, width, max_disparity_px, style, camera)
-    scenes = type(scenes)(*map(moved, scenes))
-    sensors = [type(side)(*map(moved, side)) for side in draw(rng, pairs, style)]
-    bend = moved(style.rectification_px * rng.uniform(-1.0, 1.0, (pairs, 3)) / (1.0, 2.0, 2.0))
-    atlas = paint(xp, rng, dtype, device)
+    sensors = draw_sensors(rng, pairs, style)
+    bend_px = style.rectification_px * rng.uniform(-1.0, 1.0, (pairs, 3)) / (1.0, 2.0, 2.0)
+    every_view = views(scenes, offsets, bend_px if style.rectification_px > 0.0 else None)
+    drawn = Drawn(scenes, every_view, *sensors, draw_paints(rng))
     has_panes = bool(rng.uniform() < 0.5) and style.panes > 0.0
-    size = (height, width)
-    noise_seed = int(rng.integers(2**31))
-    left, right = (
-        expose(xp, renderer.look(scenes, atlas, size, offsets, side, bend, has_panes), sensors[side], noise_seed + side)
-        for side in (False, True)
+    return (renderer or Renderer(xp)).render(
+        drawn, height, width, has_panes=has_panes, occlusion=occlusion, device=device, dtype=dtype or xp.float32
     )
-    disparity, seen = renderer.truth(scenes, size, has_panes, occlusion)
-    return RenderedBatch(left, right, disparity, seen)
 
 
 def render_pair(camera: StereoCamera = DEMO_CAMERA, seed: int = 0, style: Style = CALM) -> RenderedPair:
-    """One scene seen by ``camera``, in double precision; a seed always gives the same pair."""
-    import array_api_compat.numpy as xp
+    """One scene seen by ``camera``, its truth in double precision; a seed always gives the same pair."""
+    from array_api_compat import numpy as namespace
+
+    xp: Any = namespace
 
     batch = render_batch(
-        xp, seed, 1, camera.height, camera.width, style=style, camera=camera, offsets=FOUR_RAYS, dtype=xp.float64,
+        xp, seed, 1, camera.height, camera.width, style=style, camera=camera, dtype=xp.float64,
         max_disparity_px=0.25 * camera.width,
     )  # fmt: skip
     left, right = (image[0].astype(np.uint8) for image in (batch.left_BHW3, batch.right_BHW3))
-    return RenderedPair(camera, left, right, batch.disparity_BHW[0].astype(np.float32), batch.seen_by_both_BHW[0])
+    disparity, seen = batch.disparity_BHW[0].astype(np.float32), np.asarray(batch.seen_by_both_BHW)[0]
+    return RenderedPair(camera, left, right, disparity, seen)

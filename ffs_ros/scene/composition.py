@@ -54,7 +54,7 @@ class Scenes(NamedTuple):
     cy_px: Any
     baseline_m: Any
     centre: Any
-    """B,N,3 m; as in ``shapes.Solids``, also the next three."""
+    """B,N,3 m; as in ``shapes.Solids``, also the next three. ``cut`` is None where the style cuts nothing."""
     axes: Any
     half_m: Any
     cut: Any
@@ -69,7 +69,7 @@ class Scenes(NamedTuple):
     contrast: Any
     """B,N,2 of the two textures."""
     reflectivity: Any
-    """B,N: share of the surroundings' mirror image."""
+    """B,N: share of the surroundings' mirror image; None where the style has no mirrors."""
     opacity: Any
     """B,N: below 1 for panes only."""
     light: Any
@@ -143,18 +143,28 @@ def compose(
     light = rng.normal(size=(pairs, 3)) * (0.7, 0.4, 0.6) + (0.0, -1.0, -0.5)
     return Scenes(
         **lens,
-        centre=centre, axes=axes, half_m=half, cut=_cuts(rng, shape, style.cut_patches), kind=np.broadcast_to(kind, shape),
+        centre=centre,
+        axes=axes,
+        half_m=half,
+        cut=_cuts(rng, shape, style.cut_patches),
+        kind=np.broadcast_to(kind, shape),
         texture=texture,
         texels_per_m=lay / (sizes * (scale_depth / focal[:, None])[..., None])[..., None, None],
         base=np.clip(rng.uniform(0.15, 0.8, (*shape, 1)) + rng.normal(0.0, 0.1, (*shape, 3)), 0.02, 1.0),
         contrast=contrast,
-        reflectivity=np.where(reflective, rng.uniform(0.15, 0.7, shape), 0.0),
+        reflectivity=_reflectivity(rng, reflective, style),
         opacity=opacity,
         light=light / np.linalg.norm(light, axis=-1, keepdims=True),
         ambient=rng.uniform(0.35, 0.8, pairs),
-        shadow=np.stack((rng.integers(0, 8, pairs), 25.0 / depth.mean(1) * rng.uniform(0.3, 3.0, pairs),
-                         rng.uniform(0.0, 0.6, pairs)), -1),
-    )  # fmt: skip
+        shadow=np.stack(
+            (
+                rng.integers(0, 8, pairs),
+                25.0 / depth.mean(1) * rng.uniform(0.3, 3.0, pairs),
+                rng.uniform(0.0, 0.6, pairs),
+            ),
+            -1,
+        ),
+    )
 
 
 def _lens(
@@ -191,12 +201,17 @@ def _turned(rng: np.random.Generator, shape: tuple[int, ...], tilt: float | None
 
 
 def _laid(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Two directions (...,2,3) at right angles onto which a solid is projected, along a line that lies in no face of a box."""
+    """Two directions (...,2,3) at right angles onto which a solid is projected, along a line that lies in no face."""
     line = rng.choice((-1.0, 1.0), (*shape, 3)) + rng.normal(0.0, 0.25, (*shape, 3))
     line /= np.linalg.norm(line, axis=-1, keepdims=True)
     one = np.cross(line, rng.normal(size=(*shape, 3)))
     one /= np.linalg.norm(one, axis=-1, keepdims=True)
     return np.stack((one, np.cross(line, one)), -2)
+
+
+def _reflectivity(rng: np.random.Generator, reflective: np.ndarray, style: Style) -> np.ndarray | None:
+    share = rng.uniform(0.15, 0.7, reflective.shape)
+    return np.where(reflective, share, 0.0) if style.reflective > 0.0 or style.panes > 0.0 else None
 
 
 def _furnish_room(
@@ -218,7 +233,7 @@ def _furnish_room(
     centre[:, room] = np.einsum("bij,bi->bj", axes[:, room], middle)
 
 
-def _cuts(rng: np.random.Generator, shape: tuple[int, ...], share: float) -> np.ndarray:
+def _cuts(rng: np.random.Generator, shape: tuple[int, ...], share: float) -> np.ndarray | None:
     """Whole patches, and a share of discs, gratings, meshes and foliage."""
     style = np.where(rng.uniform(size=shape) < share, rng.integers(1, 5, shape), 0)
     cut = np.zeros((*shape, 6 + 3 * WAVES))
@@ -234,4 +249,4 @@ def _cuts(rng: np.random.Generator, shape: tuple[int, ...], share: float) -> np.
     waves = rng.normal(0.0, 1.0, (*shape, WAVES, 3)) * np.exp(rng.uniform(np.log(3.0), np.log(20.0), (*shape, 1, 1)))
     waves[..., 2] = rng.uniform(0.0, 2 * np.pi, (*shape, WAVES))
     cut[..., 6:] = waves.reshape(*shape, -1)
-    return cut
+    return cut if share > 0.0 else None

@@ -1,4 +1,4 @@
-"""What cameras do to light: blur, exposure, vignetting, noise, colour and rounding. Both cameras of a pair differ a little.
+"""What cameras do to light: blur, exposure, vignetting, noise, colour and rounding. A pair's cameras differ a little.
 
 Legend of shapes: B pairs; H, W rows and columns.
 """
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .composition import Style
-from .noise import Array, gaussian
+from .noise import Array, device_of, gaussian
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -18,21 +18,23 @@ _LUMA = (0.299, 0.587, 0.114)
 class Sensors(NamedTuple):
     """The cameras of one side, one row per pair."""
 
-    gain: Array
+    gain: Any
     """B,3: exposure and white balance."""
-    gamma: Array
+    gamma: Any
     """B"""
-    vignetting: Array
+    vignetting: Any
     """B: share of the light that the corners lack."""
-    noise: Array
-    """B: deviation at full light, grey levels."""
-    blur_px: Array
+    noise: Any
+    """B: deviation at full light, grey levels; None for none, as for ``blur_px``."""
+    blur_px: Any
     """B: deviation of the blur."""
-    grey: Array
+    grey: Any
     """B: 1 for a camera without colour, else 0."""
+    noise_seed: Any
+    """One for all; None without noise."""
 
 
-def draw(rng: np.random.Generator, pairs: int, style: Style) -> tuple[Sensors, Sensors]:
+def draw_sensors(rng: np.random.Generator, pairs: int, style: Style) -> tuple[Sensors, Sensors]:
     """The left and the right cameras."""
     gain = np.exp(rng.normal(0.3, 0.25, (pairs, 1)) + rng.normal(0.0, 0.06, (pairs, 3)))
     gamma = np.exp(rng.normal(-0.3, 0.25, pairs))
@@ -45,19 +47,27 @@ def draw(rng: np.random.Generator, pairs: int, style: Style) -> tuple[Sensors, S
     right_gamma = gamma * np.exp(0.3 * differs[:, 0] * rng.normal(size=pairs))
     right_noise = noise * np.exp(differs[:, 0] * rng.normal(size=pairs))
     right_blur = np.clip(blur + 0.3 * style.blur_px * rng.normal(size=pairs), 0.0, None)
+    seed = rng.integers(2**31)
+
+    def sensors(gain: Any, gamma: Any, noise: Any, blur: Any, seed: Any) -> Sensors:
+        if style.noise == 0.0:
+            noise, seed = None, None
+        return Sensors(gain, gamma, vignetting, noise, None if style.blur_px == 0.0 else blur, grey, seed)
+
     return (
-        Sensors(gain, gamma, vignetting, noise, blur, grey),
-        Sensors(right_gain, right_gamma, vignetting, right_noise, right_blur, grey),
+        sensors(gain, gamma, noise, blur, seed),
+        sensors(right_gain, right_gamma, right_noise, right_blur, seed + 1),
     )
 
 
-def expose(xp: Any, light: Array, sensors: Sensors, seed: int) -> Array:
+def expose(xp: Any, light: Array, sensors: Sensors) -> Array:
     """B,H,W,3 light -> the picture: float, whole numbers 0..255."""
     _, height, width, _ = light.shape
     one = (slice(None), None, None)
-    light = _blurred(xp, _blurred(xp, light, sensors.blur_px, 1), sensors.blur_px, 2)
-    row = xp.arange(height, dtype=light.dtype, device=light.device)[None, :, None] / height - 0.5
-    column = xp.arange(width, dtype=light.dtype, device=light.device)[None, None, :] / width - 0.5
+    if sensors.blur_px is not None:
+        light = _blurred(xp, _blurred(xp, light, sensors.blur_px, 1), sensors.blur_px, 2)
+    row = xp.arange(height, dtype=light.dtype, device=device_of(light))[None, :, None] / height - 0.5
+    column = xp.arange(width, dtype=light.dtype, device=device_of(light))[None, None, :] / width - 0.5
     fall = 1.0 - 2.0 * (row**2 + column**2) * sensors.vignetting[one]
     grey = sensors.grey[one][..., None]
     luma = sum(weight * light[..., channel] for channel, weight in enumerate(_LUMA))[..., None]
@@ -65,10 +75,11 @@ def expose(xp: Any, light: Array, sensors: Sensors, seed: int) -> Array:
     gain = sensors.gain[:, None, None, :]
     light = light * (gain * (1.0 - grey) + gain[..., 1:2] * grey)
     bright = 255.0 * xp.clip(light, 0.0, 1.0) ** sensors.gamma[one][..., None]
-    noise = gaussian(xp, seed, tuple(light.shape), light.dtype, light.device)
-    noise = noise * (1.0 - grey) + noise[..., :1] * grey
-    deviation = sensors.noise[one][..., None] * xp.sqrt(0.2 + 0.8 * bright / 255.0)
-    return xp.clip(xp.round(bright + deviation * noise), 0.0, 255.0)
+    if sensors.noise is not None:
+        noise = gaussian(xp, sensors.noise_seed, tuple(light.shape), light.dtype)
+        noise = noise * (1.0 - grey) + noise[..., :1] * grey
+        bright = bright + sensors.noise[one][..., None] * xp.sqrt(0.2 + 0.8 * bright / 255.0) * noise
+    return xp.clip(xp.round(bright), 0.0, 255.0)
 
 
 def _blurred(xp: Any, light: Array, deviation_px: Array, axis: int) -> Array:

@@ -1,10 +1,11 @@
 """Where rays meet solids.
 
-Every solid is a unit shape in its own frame, turned, stretched and moved: a box and a room are the cube |x|,|y|,|z| <= 1, an
-ellipsoid the ball, a cylinder x^2 + y^2 <= 1 with |z| <= 1, a patch the square z = 0 with parts cut away.
+Every solid is a unit shape in its own frame, turned, stretched and moved: a box and a room are the cube
+|x|,|y|,|z| <= 1, an ellipsoid the ball, a cylinder x^2 + y^2 <= 1 with |z| <= 1, a patch the square z = 0, of which
+parts may be cut away.
 
-Legend of shapes: B scenes; n solids of one kind; R rays. Rays start at ``origin`` and their z is 1, so the distance along
-one is the depth.
+Legend of shapes: B scenes; n solids of one kind; R rays. Rays start at ``origin`` and their z is 1, so the distance
+along one is the depth.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ class Solids(NamedTuple):
     """B,n,3,3: rows are the solid's own axes, unit vectors."""
     half_m: Array
     """B,n,3: half the extent along them."""
-    cut: Array
+    cut: Array | None
     """B,n,6 + 3 WAVES: what is left of a patch. Radius squared of a disc; period and width of bars along x and of bars
-    along y; threshold of the waves; the waves' x, y and phase. Any other kind ignores it."""
+    along y; threshold of the waves; the waves' x, y and phase. Any other kind ignores it;
+    None cuts nothing."""
 
 
 class Rays(NamedTuple):
@@ -46,7 +48,7 @@ class Rays(NamedTuple):
 
 def nearest(xp: Any, kind: int, solids: Solids, rays: Rays) -> tuple[Array, Array]:
     """Depth (B,R) of the first solid that each ray meets, inf where it meets none, and its number (B,R, int64)."""
-    centre, axes, half = (part[..., None] for part in (solids.centre, solids.axes, solids.half_m))
+    axes, half = solids.axes[..., None], solids.half_m[..., None]
     to_origin = [(rays.origin[:, None, j] - solids.centre[..., j])[..., None] for j in range(3)]
     start, along = [], []  # in the solid's frame, B,n,1 and B,n,R
     for i in range(3):
@@ -54,7 +56,7 @@ def nearest(xp: Any, kind: int, solids: Solids, rays: Rays) -> tuple[Array, Arra
         row = [axes[:, :, i, j] * scale for j in range(3)]
         start.append(row[0] * to_origin[0] + row[1] * to_origin[1] + row[2] * to_origin[2])
         along.append(row[0] * rays.x[:, None] + row[1] * rays.y[:, None] + row[2])
-    depth = _DEPTH[kind](xp, start, along, solids.cut[..., None])
+    depth = _DEPTH[kind](xp, start, along, None if solids.cut is None else solids.cut[..., None])
     depth = xp.where(depth > 0.0, depth, xp.inf)
     return xp.min(depth, axis=1), xp.argmin(depth, axis=1)
 
@@ -132,14 +134,16 @@ def _patch(xp: Any, start: list[Array], along: list[Array], cut: Array) -> Array
     along_z = xp.where(xp.abs(along[2]) < _TINY, _TINY, along[2])
     depth = -start[2] / along_z
     x, y = start[0] + depth * along[0], start[1] + depth * along[1]
+    inside = (xp.abs(x) <= 1.0) & (xp.abs(y) <= 1.0)
+    if cut is None:
+        return xp.where(inside, depth, xp.inf)
     radius_square, period_x, width_x, period_y, width_y, threshold = (cut[:, :, k] for k in range(6))
-    inside = (xp.abs(x) <= 1.0) & (xp.abs(y) <= 1.0) & (x * x + y * y <= radius_square)
     on_bar = (x / period_x - xp.floor(x / period_x) <= width_x) | (y / period_y - xp.floor(y / period_y) <= width_y)
     height = 0.0
     for wave in range(WAVES):
         along_x, along_y, phase = (cut[:, :, 6 + 3 * wave + k] for k in range(3))
         height = height + xp.sin(along_x * x + along_y * y + phase)
-    return xp.where(inside & on_bar & (height >= threshold), depth, xp.inf)
+    return xp.where(inside & (x * x + y * y <= radius_square) & on_bar & (height >= threshold), depth, xp.inf)
 
 
 _DEPTH = {BOX: _box, ELLIPSOID: _ellipsoid, CYLINDER: _cylinder, PATCH: _patch, ROOM: _room}

@@ -37,11 +37,8 @@ class SceneBatches:
 
     def __init__(self, pairs: int, height: int, width: int, max_disparity_px: float, is_compiled: bool = False) -> None:
         self.pairs, self.height, self.width, self.max_disparity_px = pairs, height, width, max_disparity_px
-        self._renderer = (
-            Renderer(torch_namespace, partial(torch.compile, dynamic=False))
-            if is_compiled
-            else Renderer(torch_namespace)
-        )
+        compiled = partial(torch.compile, dynamic=False) if is_compiled else None
+        self._renderer = Renderer(torch_namespace, compiled, _moved)
         self._spans: list[tuple[Any, Any]] = []
 
     @torch.no_grad()
@@ -82,6 +79,12 @@ def padded_edges(left: Tensor, right: Tensor, disparity: Tensor, seed: int) -> t
     sides = (before, after, top, bottom)
     left, right = (functional.pad(image[inside], sides, mode="replicate") for image in (left, right))
     return left, right, functional.pad(disparity[inside], sides, value=torch.nan)
+
+
+def _moved(values: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """To the device without waiting for what it is doing."""
+    tensor = torch.from_numpy(values).to(dtype)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _planes(images_BHW3: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Collects the nodes and initializers of one ONNX graph; a value is the name of the tensor that carries it.
 
-Where the graph is to compute in halves (fp16), a step asks for it with ``lower`` at its beginning and for fp32 with
-``full`` where halves would lose too much; both are nothing in an fp32 graph. Weights and constants take the type of what
-they meet.
+A graph that computes in halves (fp16) has a Cast where a step asks for ``lower``, and one back where a step asks for
+``full`` precision, since halves would lose too much; in an fp32 graph neither adds anything. Weights and constants take
+the type of what they meet.
 
 A length is an ``int``, or the name of an int64 tensor of one element where the graph leaves an axis open, so the same
 code writes static graphs (every shape a constant) and dynamic ones (shapes computed from the inputs').

@@ -19,6 +19,8 @@ IMAGE, TENSOR = "image", "tensor"
 INPUTS = {IMAGE: ("left", "right"), TENSOR: ("left_image", "right_image")}
 OUTPUT = "disparity"
 FP32, FP16 = PRECISIONS = ("fp32", "fp16")
+SIZES = {"min": (256, 320), "opt": (480, 736), "max": (768, 1024)}
+"""Smallest, usual and largest size that engines of a graph of open size are made for, where no others are named."""
 
 Axis = int | str
 

@@ -40,9 +40,9 @@ def build_model(
     """The network with these weights as one ONNX graph, opset 17.
 
     ``tensors``: the checkpoint's, float32 under TAO names. ``size`` (H, W), ``iterations``, ``io``, ``batch`` and
-    ``precision`` as in ``Form``. Inputs ``left`` and ``right``, or ``left_image`` and ``right_image``. Output ``disparity`` float32
-    [B,1,H,W]: pixels, x_right = x_left - d, as the network gives it, so a little below 0 at times (``StereoMatcher``
-    clips). Raises ExportError when the form makes no sense.
+    ``precision`` as in ``Form``. Inputs ``left`` and ``right``, or ``left_image`` and ``right_image``. Output
+    ``disparity`` float32 [B,1,H,W]: pixels, x_right = x_left - d, as the network gives it, so a little below 0 at times
+    (``StereoMatcher`` clips). Raises ExportError when the form makes no sense or a weight does not fit the precision.
     """
     form = Form(size, iterations, io, batch, precision)
     return model_of(Builder(tensors, halves=precision == FP16), form)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ffs_ros.advice import EXPORT_PACKAGES
 from ffs_ros.checkpoint import Checkpoint, open_checkpoint
 from ffs_ros.errors import ExportError
-from ffs_ros.graph.form import IMAGE, INPUTS, Form, MAX_DISPARITY_px
-from ffs_ros.tools.export_proof import OPEN_SIZES, LARGEST_DIFFERENCE_px, prove
+from ffs_ros.graph.form import FP16, FP32, IMAGE, INPUTS, PRECISIONS, SIZES, Form, MAX_DISPARITY_px
+from ffs_ros.proof import NOTE, proof_path
+from ffs_ros.tools.export_proof import OPEN_SIZES, LARGEST_DIFFERENCE_px, fp32_answers, prove, prove_halves
 from ffs_ros.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -25,8 +29,9 @@ if TYPE_CHECKING:
 HELP = """\
 ffs export model_best_bp2_serialize.pth -o model.onnx --size 480x736 --iters 8
 
-One fp32 graph: two rectified images in, disparity in pixels out (float32 [B,1,H,W], not clipped at 0). It appears
-under its name only after the ONNX checker has passed it and ONNX Runtime has agreed with PyTorch on a textured pair.
+One graph: two rectified images in, disparity in pixels out (float32 [B,1,H,W], not clipped at 0). It appears under its
+name only after the ONNX checker has passed it and ONNX Runtime has agreed with PyTorch on a textured pair. Beside it
+appears model.proof.npz: pairs and their answers in fp32, which engines built from the graph have to give again.
 """
 
 DEFAULT_SIZE = "480x736"
@@ -44,6 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     size.add_argument(
         "--dynamic-size", action="store_true", help="leave rows and columns open; multiples of 32 at run time"
     )
+    for name, what, size_of in zip(SIZES, ("smallest", "usual", "largest"), SIZES.values(), strict=True):
+        parser.add_argument(
+            f"--{name}", metavar="HxW",
+            help=f"the {what} size of a graph of open size: what its engines are proven at (default: {_text(size_of)})",
+        )  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default=FP32,
+        help="fp16: half the weights and, on GPUs, faster; fp32 inside where halves would lose too much; inputs and "
+        "output are the same (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--iters", metavar="N", type=int, default=8, help="iterations (default: %(default)s); 4 is the fast setting"
     )
@@ -58,15 +73,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Write the graph, or raise FfsError and leave no file."""
     begin_s = time.perf_counter()
-    form = _form(args)
+    form, sizes = _form(args), _sizes(args)
     _check_output(args.out)
     _require_packages()
     with _step("open the checkpoint"):
         checkpoint = open_checkpoint(args.checkpoint)
     check_range(checkpoint.settings)
     with _step("build the graph"):
-        model = _model(checkpoint, form)
-    with whole_file(args.out) as temporary:
+        model = _model(checkpoint, replace(form, precision=FP32))
+    # Left last to first: a graph that is there has its proof set.
+    with whole_file(args.out) as temporary, whole_file(proof_path(args.out)) as temporary_set:
         with _step("write and check it"):
             _write(model, temporary)
         for size in [form.size] if form.size else OPEN_SIZES:
@@ -77,9 +93,27 @@ def main(args: argparse.Namespace) -> None:
                 f"they differ by {proof.difference_px:.1e} px at most ({LARGEST_DIFFERENCE_px:g} allowed)\n"
                 f"  both are {proof.error_px:.2f} px (median) from the pair's true disparity"
             )
+        with _step(f"answer the proof set at {', '.join(map(_text, sizes))} in fp32"):
+            answers = fp32_answers(temporary, sizes)
+            content = answers.content()
+            temporary_set.write_bytes(content)
+        if form.precision == FP16:
+            with _step("build the graph in fp16"):
+                model = _model(checkpoint, form)
+        notes = {NOTE: hashlib.sha256(content).hexdigest()}
+        if form.size is None:
+            notes["ffs_ros.sizes"] = " ".join(map(_text, sizes))
+        _write(model, temporary, notes)
+        if form.precision == FP16:
+            with _step("run it on the proof set"):
+                found = prove_halves(temporary, answers)
+            print(f"  {found.sentence}")
     megabytes = args.out.stat().st_size / 1e6
     seconds, peak_GB = time.perf_counter() - begin_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{args.out}: {len(model.graph.node):,} nodes, {megabytes:.1f} MB; {seconds:.0f} s, peak {peak_GB:.1f} GB")
+    print(
+        f"{args.out}: {len(model.graph.node):,} nodes, {form.precision}, {megabytes:.1f} MB; "
+        f"{seconds:.0f} s, peak {peak_GB:.1f} GB"
+    )
     if form.batch in (1, None):
         print(f"next: ffs infer {args.out} LEFT RIGHT -o OUT")
     else:
@@ -109,13 +143,41 @@ def check_range(settings: dict[str, Any]) -> None:
 
 
 def _form(args: argparse.Namespace) -> Form:
-    found = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", args.size or DEFAULT_SIZE)
-    if not found:
-        raise ExportError(f"--size is '{args.size}': expected rows x columns, such as --size {DEFAULT_SIZE}")
+    size = None if args.dynamic_size else _size("--size", args.size or DEFAULT_SIZE)
     if args.batch != DYNAMIC and not re.fullmatch(r"\d{1,6}", args.batch):
         raise ExportError(f"--batch is '{args.batch}': expected a number of pairs, or '{DYNAMIC}'")
-    size = None if args.dynamic_size else (int(found[1]), int(found[2]))
-    return Form(size, args.iters, args.io, None if args.batch == DYNAMIC else int(args.batch))
+    return Form(size, args.iters, args.io, None if args.batch == DYNAMIC else int(args.batch), args.precision)
+
+
+def _sizes(args: argparse.Namespace) -> list[tuple[int, int]]:
+    """What the proof set is answered at, smallest first. Raises ExportError when they are no sizes of the graph."""
+    given = {name: getattr(args, name) for name in SIZES}
+    if not args.dynamic_size:
+        if any(given.values()):
+            raise ExportError(
+                "--min, --opt and --max are for graphs of open size; add --dynamic-size, or take them out"
+            )
+        return [_size("--size", args.size or DEFAULT_SIZE)]
+    sizes = [_size(f"--{name}", text) if text else SIZES[name] for name, text in given.items()]
+    for size in sizes:
+        Form(size)  # refuses what is no multiple of 32
+    if not all(smaller <= larger for axis in zip(*sizes, strict=True) for smaller, larger in pairwise(axis)):
+        raise ExportError(
+            f"the sizes are {', '.join(map(_text, sizes))}: expected --min, --opt and --max in rising order, in rows "
+            "and in columns"
+        )
+    return sizes
+
+
+def _size(option: str, text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text)
+    if not found:
+        raise ExportError(f"{option} is '{text}': expected rows x columns, such as {option} {DEFAULT_SIZE}")
+    return int(found[1]), int(found[2])
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 def _check_output(out: Path) -> None:
@@ -141,16 +203,19 @@ def _model(checkpoint: Checkpoint, form: Form) -> onnx.ModelProto:
 
     from ffs_ros.graph.model import build_model
 
-    model = build_model(checkpoint.tensors, form.size, form.iterations, form.io, form.batch)
+    model = build_model(checkpoint.tensors, form.size, form.iterations, form.io, form.batch, form.precision)
     weights = {"checkpoint_sha256": checkpoint.sha256, "checkpoint_is_released_file": checkpoint.is_released_file}
     notes = {f"ffs_ros.{key}": str(value).lower() for key, value in weights.items()}
     helper.set_model_props(model, {**form.metadata, **notes})
     return model
 
 
-def _write(model: onnx.ModelProto, path: Path) -> None:
+def _write(model: onnx.ModelProto, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write and check the graph, with ``notes`` added to its metadata."""
     import onnx
 
+    for key, value in (notes or {}).items():
+        model.metadata_props.add(key=key, value=value)
     path.write_bytes(model.SerializeToString())
     try:
         onnx.checker.check_model(path, full_check=True)

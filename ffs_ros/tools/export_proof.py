@@ -1,4 +1,4 @@
-"""The proof of an exported graph: ONNX Runtime gives what the network gives in PyTorch.
+"""The proof of an exported graph: ONNX Runtime gives what the network gives in PyTorch, fp16 nearly so.
 
 Legend of shapes: B pairs, H and W rows and columns.
 """
@@ -6,17 +6,19 @@ Legend of shapes: B pairs, H and W rows and columns.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from ffs_ros import proof
 from ffs_ros.engine import open_engine
 from ffs_ros.engine.contract import normalised_tensor
 from ffs_ros.errors import ExportError
 from ffs_ros.graph.form import IMAGE, Form
+from ffs_ros.proof_pairs import proof_pairs
 
 LARGEST_DIFFERENCE_px = 2e-3
 """Two fp32 evaluations of this network in different orders differ by about a quarter of that."""
@@ -70,6 +72,24 @@ def prove(path: Path, tensors: Mapping[str, np.ndarray], form: Form, size: tuple
         )
     error_px = float(np.median(np.abs(expected_B1HW - pairs.shift_B[:, None, None, None])))
     return Proof(size, difference_px, error_px, pytorch_s, onnxruntime_s)
+
+
+def fp32_answers(path: Path, sizes: Sequence[tuple[int, int]]) -> proof.ProofSet:
+    """The proof set at ``sizes`` with the answers of the fp32 graph in ``path``, on the CPU."""
+    with open_engine(path, gpu_index=None) as engine:
+        return proof.answered(engine, [pair for size in dict.fromkeys(sizes) for pair in proof_pairs(size)])
+
+
+def prove_halves(path: Path, answers: proof.ProofSet) -> proof.Proof:
+    """Compare the fp16 graph in ``path`` with fp32. Raises ExportError when trained weights do not pass."""
+    with open_engine(path, gpu_index=None) as engine:
+        found = proof.prove(engine, answers)
+    if not found.passed:
+        raise ExportError(
+            f"in fp16 these weights lose too much ({'; '.join(found.failures)}): nothing was written; export with "
+            "--precision fp32"
+        )
+    return found
 
 
 def shifted_pairs(batch: int, size: tuple[int, int]) -> ShiftedPairs:

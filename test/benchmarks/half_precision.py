@@ -44,6 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     tensors = open_checkpoint(args.checkpoint).tensors
     names = [facts["name"] for facts in json.loads((args.pairs / "manifest.json").read_text())]
+    names = [name for name in names if any((args.pairs / name).glob("left.*"))]  # the others are not rectified
     pairs = {name: pair(args.pairs / name) for name in args.names or names}
     half = build_model(tensors, None, precision=FP16)
     graphs = {"fp32": build_model(tensors, None, precision=FP32), "as it is": half, "rounded": rounded(half)}

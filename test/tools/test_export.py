@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from ffs_ros import __version__, cli
 from ffs_ros.checkpoint import open_checkpoint
 from ffs_ros.errors import EngineError, ExportError
-from ffs_ros.tools import export
+from ffs_ros.onnx_notes import notes_of
+from ffs_ros.proof import Proof, load_proof, prove
+from ffs_ros.tools import export, export_proof
 from ffs_ros.tools.export_proof import shifted_pairs
 
 onnx = pytest.importorskip("onnx")
@@ -57,21 +60,30 @@ def test_exported_file_is_ready_to_infer(checkpoint, shared, tmp_path, capsys):
         "ffs_ros.max_disparity": "192",
         "ffs_ros.io": "image",
         "ffs_ros.precision": "fp32",
+        "ffs_ros.proof_sha256": hashlib.sha256((tmp_path / "model.proof.npz").read_bytes()).hexdigest(),
     }
-    assert f"{out}: {len(model.graph.node):,} nodes, " in said
+    assert f"{out}: {len(model.graph.node):,} nodes, fp32, " in said
     assert "they differ by " in said
     assert f"next: ffs infer {out} LEFT RIGHT -o OUT" in said
-    assert list(tmp_path.iterdir()) == [out]
+    assert sorted(tmp_path.iterdir()) == [out, tmp_path / "model.proof.npz"]
 
     with np.load(shared / "conformance" / "case_b_96x160.npz") as case, open_engine(out, threads=1) as engine:
         found = StereoMatcher(engine).match(case["left"], case["right"])
         np.testing.assert_allclose(found, np.maximum(case["disparity"], 0), rtol=0, atol=2e-3)
 
+        proof_set = load_proof(out)
+        assert [(one.size, one.shift_px) for one in proof_set.cases] == [((96, 160), s) for s in (None, 13, 53)]
+        found = prove(engine, proof_set)
+    assert (found.failures, found.gated) == ([], False)  # the kit's weights are not trained
+    assert found.figures["mean_px"] < 1e-3
+
 
 def test_open_forms(checkpoint, tmp_path, capsys):
-    """Open size and batch in the contract of TAO, proved at two sizes."""
+    """Open size and batch in the contract of TAO, proved at two sizes, with answers at three."""
     out = tmp_path / "model.onnx"
-    assert ffs(checkpoint, "-o", out, "--dynamic-size", "--batch", "dynamic", "--io", "tensor", "--iters", 1) == 0
+    sizes = ["--min", "32x64", "--opt", "64x64", "--max", "64x96"]
+    open_axes = ["--dynamic-size", *sizes, "--batch", "dynamic"]
+    assert ffs(checkpoint, "-o", out, *open_axes, "--io", "tensor", "--iters", 1) == 0
     said = capsys.readouterr().out
     assert said.count("they differ by") == 2
     assert "run it at 96x160 in PyTorch" in said
@@ -79,6 +91,33 @@ def test_open_forms(checkpoint, tmp_path, capsys):
     shape = [axis.dim_param or axis.dim_value for axis in onnx.load(out).graph.input[0].type.tensor_type.shape.dim]
     assert shape == ["batch", 3, "height", "width"]
     assert "next: ffs infer" in said
+    assert notes_of(out)["ffs_ros.sizes"] == "32x64 64x64 64x96"
+    assert [one.size for one in load_proof(out).cases] == [(32, 64)] * 3 + [(64, 64)] * 3 + [(64, 96)] * 3
+
+
+def test_halves(checkpoint, tmp_path, capsys):
+    """The fp16 graph has fp32's answers beside it, says how far it is from them, and runs like the other."""
+    out = tmp_path / "model.onnx"
+    assert ffs(checkpoint, "-o", out, "--size", "64x96", "--iters", 2, "--precision", "fp16") == 0
+    said = capsys.readouterr().out
+    assert "against fp32: cosine " in said
+    assert "they are not trained, so there is no verdict" in said
+    assert notes_of(out)["ffs_ros.precision"] == "fp16"
+    assert 29e6 < out.stat().st_size < 33e6
+    with open_engine(out, threads=1) as engine:
+        assert {spec.dtype for spec in engine.inputs.values()} == {np.dtype(np.uint8)}
+        assert {spec.dtype for spec in engine.outputs.values()} == {np.dtype(np.float32)}
+        assert 0 < prove(engine, load_proof(out)).figures["mean_px"] < 0.1
+
+
+def test_trained_weights_that_halves_do_not_hold_are_not_written(checkpoint, tmp_path, monkeypatch, capsys):
+    """A failed comparison with fp32 ends the export when the weights are trained; the sentence has the figures."""
+    failed = Proof({}, ["64x96 in relief: it answers NaN or infinity"], gated=True)
+    monkeypatch.setattr(export_proof.proof, "prove", lambda *_: failed)
+    assert ffs(checkpoint, "-o", tmp_path / "model.onnx", "--size", "64x96", "--iters", 1, "--precision", "fp16") == 2
+    said = capsys.readouterr().err
+    assert "lose too much (64x96 in relief: it answers NaN or infinity): nothing was written; export with" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_pairs_at_once_are_not_for_infer(checkpoint, tmp_path, capsys):
@@ -106,7 +145,7 @@ def test_a_wrong_graph_is_not_written(checkpoint, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(graph_model, "build_model", wrong)
     assert ffs(checkpoint, "-o", out, "--size", "64x64", "--iters", 1) == 2
     assert "ffs: at 64x64 ONNX Runtime and PyTorch differ by " in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    assert list(tmp_path.iterdir()) == [out]
     assert out.read_bytes() == b"yesterday's"
 
 
@@ -140,6 +179,16 @@ def test_a_graph_that_the_checker_refuses_is_not_written(checkpoint, tmp_path, m
         (("-o", "model.onnx", "--size", "480x737"), "the nearest is 480x736"),
         (("-o", "model.onnx", "--size", "480x99999"), "from 32 to 2048; the nearest is 480x2048"),
         (("-o", "model.onnx", "--size", "big"), "--size is 'big': expected rows x columns, such as --size 480x736"),
+        (
+            ("-o", "model.onnx", "--min", "64x64"),
+            "--min, --opt and --max are for graphs of open size; add --dynamic-si",
+        ),
+        (("-o", "model.onnx", "--dynamic-size", "--opt", "big"), "--opt is 'big': expected rows x columns"),
+        (("-o", "model.onnx", "--dynamic-size", "--max", "96x99"), "the nearest is 96x96"),
+        (
+            ("-o", "model.onnx", "--dynamic-size", "--min", "640x64"),
+            "the sizes are 640x64, 480x736, 768x1024: expected --min, --opt and --max in rising order",
+        ),
         (("-o", "model.onnx", "--iters", 0), "0 iterations asked for; expected 1 to 64"),
         (("-o", "model.onnx", "--batch", "many"), "--batch is 'many': expected a number of pairs, or 'dynamic'"),
         (("-o", "model.onnx", "--batch", "0"), "a batch of 0 asked for"),

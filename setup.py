@@ -21,6 +21,7 @@ EXTRAS = {
     "tensorrt": ["tensorrt>=8.6; platform_machine != 'aarch64'", "pycuda>=2022.1"],
     "rtx": ["tensorrt-rtx>=1.0"],
     "export": ["torch>=2.4", "onnx>=1.16", "onnxruntime>=1.17", "safetensors>=0.4"],
+    "demo": ["onnxruntime>=1.17", "array-api-compat>=1.8"],  # what `make demo` runs with
     "bag": ["rosbags>=0.10"],
     "train": [
         "torch>=2.4",
@@ -44,7 +45,7 @@ EXTRAS = {
         "colcon-ros>=0.4",
     ],
 }
-RUNS_WITHOUT_A_GPU = ("ros", "onnxruntime", "rtx", "export", "bag", "test")
+RUNS_WITHOUT_A_GPU = ("ros", "onnxruntime", "demo", "rtx", "export", "bag", "test")
 
 
 def version() -> str:

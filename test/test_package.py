@@ -24,7 +24,7 @@ DECLARED_AS = {"builtin_interfaces": "rclpy", "rcl_interfaces": "rclpy", "std_ms
                "ament_index_python": "launch_ros", "numpy": "python3-numpy", "cv2": "python3-opencv"}  # fmt: skip
 # From pip; rosdep has no keys for them.
 OFFLINE = {"torch", "onnx", "onnxruntime", "google", "lightning", "optuna", "yaml", "safetensors",
-           "array_api_compat"}  # fmt: skip
+           "array_api_compat", "pycuda", "tensorrt", "tensorrt_rtx_libs", "tensorrt_rtx_bindings"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +133,8 @@ def test_the_executables_name_functions_that_exist(wheel, checkout):
 
 
 def test_full_is_every_extra_that_runs_without_a_gpu(metadata):
-    """``full`` holds ros, onnxruntime, rtx, export, bag and test, and nothing of train, cluster and tensorrt."""
-    parts = [extra(metadata, name) for name in ("ros", "onnxruntime", "rtx", "export", "bag", "test")]
+    """``full`` holds ros, onnxruntime, demo, rtx, export, bag, test, and nothing of train, cluster and tensorrt."""
+    parts = [extra(metadata, name) for name in ("ros", "onnxruntime", "demo", "rtx", "export", "bag", "test")]
     assert all(parts)
     assert extra(metadata, "full") == set.union(*parts)
     assert extra(metadata, "tensorrt") == {"tensorrt>=8.6", "pycuda>=2022.1"}

@@ -23,8 +23,9 @@ class Verb(NamedTuple):
 VERBS = {
     "infer": Verb("ffs_ros.tools.infer", "disparity, and with a calibration depth and points, of two rectified images"),
     "export": Verb("ffs_ros.tools.export", "checkpoint -> ONNX graph, proved against the network before it is written"),
+    "build-engine": Verb("ffs_ros.tools.build_engine", "ONNX graph -> TensorRT engine, proven before it is installed"),
     "train": Verb("ffs_ros.tools.train", "finetune the network on annotated pairs, or train it on rendered scenes"),
-    "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint or ONNX file is"),
+    "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint, ONNX file or engine is"),
 }
 EXAMPLES = """\
 examples:
@@ -32,6 +33,7 @@ examples:
   ffs inspect model_best_bp2_serialize.pth
   ffs export model_best_bp2_serialize.pth -o model.onnx --size 480x736
   ffs infer model.onnx left.png right.png -o out
+  ffs build-engine model.onnx -o engines/model.engine
   ffs train -e spec.yaml
 """
 
@@ -60,7 +62,7 @@ def _run(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="ffs",
         description="Fast-FoundationStereo depth for robots.",
-        epilog="verbs:\n" + "".join(f"  {name:<8} {verb.summary}\n" for name, verb in VERBS.items()) + "\n" + EXAMPLES,
+        epilog="verbs:\n" + "".join(f"  {name:<12} {verb.summary}\n" for name, verb in VERBS.items()) + "\n" + EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ffs {__version__}")

@@ -43,3 +43,7 @@ class TrainingError(FfsError):
 
 class DivergenceError(TrainingError):
     """A training whose numbers are no longer finite."""
+
+
+class BuildError(FfsError):
+    """An engine was not built, or not installed because it did not pass its proof."""

@@ -40,6 +40,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "checkpoint": Part({"numpy"}, set(), {""}),
     "engine": Part({"numpy", "cv2"}, set(), {"", "weights"}),
     "engine/onnxrt.py": Part({"numpy"}, {"onnxruntime"}, {"", "weights"}),
+    "engine/cuda.py": Part({"numpy"}, {"pycuda"}, {""}),
     "network": Part({"torch", "numpy"}, set(), {""}),
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
     "scene": Part({"numpy"}, {"array_api_compat"}, {""}),
@@ -55,7 +56,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros", "scene"}),
     "weights": Part(set(), set(), set()),
 }
-RUNTIMES = {path.stem for path in SOURCE.glob("engine/*.py")} - {"__init__", "contract", "folder"}
+RUNTIMES = {path.stem for path in SOURCE.glob("engine/*.py")} - {"__init__", "contract", "folder", "manifest"}
 
 
 class Import(NamedTuple):
@@ -146,8 +147,8 @@ def test_a_file_holds_one_idea(file):
     assert len((SOURCE / file).read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE_lines
 
 
-HIDDEN = ("rclpy", "torch", "lightning", "onnxruntime", "onnx", "tensorrt", "tensorrt_rtx", "yaml", "safetensors",
-          "rosbags")  # fmt: skip
+HIDDEN = ("rclpy", "torch", "lightning", "onnxruntime", "onnx", "tensorrt", "tensorrt_rtx", "pycuda", "yaml",
+          "safetensors", "rosbags")  # fmt: skip
 
 
 def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.CompletedProcess[str], float]:
@@ -170,6 +171,7 @@ def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.Com
         "from ffs_ros.cli import main; main(['export', '--help'])",
         "from ffs_ros.cli import main; main(['inspect', '--help'])",
         "from ffs_ros.cli import main; main(['train', '--help'])",
+        "from ffs_ros.cli import main; main(['build-engine', '--help'])",
         "import ffs_ros.matcher",
     ],
 )

@@ -92,14 +92,18 @@ def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int 
         from ffs_ros.engine.onnxrt import OnnxEngine
 
         return OnnxEngine(path, gpu_index=gpu_index, threads=threads)
+    if path.suffix == ".engine":
+        from ffs_ros.engine.trt import open_trt
+
+        return open_trt(path, gpu_index)
     if path.suffix in _CHECKPOINT_ENDINGS:
         raise EngineError(
             f"'{engine}' is a checkpoint by its name, not yet an engine; make one of it: "
             f"ffs export {shlex.quote(str(engine))} -o {shlex.quote(path.stem + '.onnx')}"
         )
     raise EngineError(
-        f"'{engine}' is no engine that this version can open: expected '{SYNTHETIC}', '{SGBM}' or a .onnx file "
-        f"(ffs export CHECKPOINT -o model.onnx writes one)"
+        f"'{engine}' is no engine that this version can open: expected '{SYNTHETIC}', '{SGBM}', a .onnx file "
+        "(ffs export CHECKPOINT -o model.onnx writes one) or an .engine file (ffs build-engine MODEL.onnx -o NAME.engine)"
     )
 
 

@@ -1,4 +1,4 @@
-"""``ffs inspect``: what a checkpoint or an ONNX file is."""
+"""``ffs inspect``: what a checkpoint, an ONNX file or an engine is."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from ffs_ros.checkpoint import Checkpoint, open_checkpoint
 from ffs_ros.checkpoint.recognise import RELEASED_NAME, is_onnx
 from ffs_ros.checkpoint.records import shown
 from ffs_ros.checkpoint.source import Source, read_source
+from ffs_ros.engine.manifest import read_engine
 from ffs_ros.errors import FileError
 
 if TYPE_CHECKING:
     import onnx
 
-HELP = "Say what a checkpoint or ONNX file is; nothing in it is run.\n\n  ffs inspect model_best_bp2_serialize.pth"
+HELP = (
+    "Say what a checkpoint, ONNX file or engine is; nothing in it is run.\n\n  ffs inspect model_best_bp2_serialize.pth"
+)
 
 _MOST_ONNX_BYTES = 2**31
 _FIRST_BYTES = 16
@@ -26,13 +29,21 @@ _OUR_METADATA = "ffs_ros."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``ffs inspect``."""
-    parser.add_argument("file", metavar="FILE", help="a checkpoint (.pth, .safetensors, ...) or an .onnx file")
+    parser.add_argument(
+        "file", metavar="FILE", help="a checkpoint (.pth, .safetensors, ...), an .onnx or an .engine file"
+    )
 
 
 def main(args: argparse.Namespace) -> None:
-    """Print what the file is as aligned text. Raises FileError when it is neither a checkpoint nor an ONNX file."""
+    """Print what the file is as aligned text. Raises FileError when it is none of them, EngineError for an
+    engine that its manifest does not fit."""
     path = Path(os.path.expanduser(args.file))
-    facts = _onnx_facts(path) if _looks_like_onnx(path) else _checkpoint_facts(open_checkpoint(path))
+    if path.suffix == ".engine":
+        facts = _engine_facts(path)
+    elif _looks_like_onnx(path):
+        facts = _onnx_facts(path)
+    else:
+        facts = _checkpoint_facts(open_checkpoint(path))
     print(_aligned(facts))
 
 
@@ -69,6 +80,36 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, 
             yield from _flat(value, f"{before}{name}.")
         else:
             yield f"{before}{name}", str(value)
+
+
+def _engine_facts(path: Path) -> dict[str, str]:
+    """The manifest, in words where numbers alone would be riddles."""
+    manifest, _ = read_engine(path)
+    proof = manifest.proof
+    gpu = f"{manifest.gpu} (compute capability {manifest.compute_capability})" if manifest.gpu else "any: built without"
+    figures = proof.get("figures", {})
+    return {
+        "file": shown(str(path)),
+        "kind": f"{'typed' if manifest.strongly_typed else 'weakly typed'} engine, ready as ENGINE where it fits",
+        "SHA-256": manifest.engine_sha256,
+        "runtime": f"{manifest.runtime} {manifest.runtime_version}",
+        "GPU": gpu,
+        "precision": f"{manifest.precision}{f': {manifest.why_precision}' if manifest.why_precision else ''}",
+        "io": manifest.io,
+        **{f"size: {bound}": "x".join(map(str, size)) for bound, size in manifest.sizes.items()},
+        "iterations": str(manifest.iterations or "not said"),
+        "max disparity": f"{manifest.max_disparity:g} px",
+        "source": manifest.source,
+        "source SHA-256": manifest.source_sha256,
+        **{f"weights: {key}": value for key, value in manifest.weights.items()},
+        "built": f"{manifest.built_at}, in {manifest.build_s:g} s, ffs_ros {manifest.ffs_ros_version}",
+        "workspace": f"{manifest.workspace_GiB:g} GiB",
+        "optimization level": str(manifest.optimization_level),
+        "proof": proof["state"],
+        **{f"proof figures: {key}": str(value) for key, value in figures.items() if key != "cases"},
+        "warnings": f"{len(manifest.warnings)} about precision",
+        "build it again": manifest.rebuild_command(path),
+    }
 
 
 def _onnx_facts(path: Path) -> dict[str, str]:

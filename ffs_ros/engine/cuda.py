@@ -1,0 +1,206 @@
+"""One engine's share of an NVIDIA GPU: context, stream, buffers and a recorded run. PyCUDA, and no torch.
+
+Everything is freed with the object. It may be used from any thread, by one at a time, since the context is current
+only inside ``current``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ffs_ros.advice import WITHOUT_A_NETWORK
+from ffs_ros.errors import EngineError
+
+_THREAD_LOCAL = 1
+"""CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do on the GPU does not spoil a recording."""
+
+
+class Replay(NamedTuple):
+    """A recorded run."""
+
+    launch: Callable[[], None]
+    free: Callable[[], None]
+
+
+class Gpu(Protocol):
+    """What an engine needs of CUDA. All but ``name`` and ``close`` are called inside ``current``."""
+
+    name: str
+    compute_capability: str
+    """Such as ``9.0``."""
+    stream: int
+    """The handle that runtimes take."""
+
+    def current(self) -> AbstractContextManager[None]:
+        """The GPU's context is this thread's."""
+        ...
+
+    def memory_bytes(self) -> tuple[int, int]:
+        """Free and in all."""
+        ...
+
+    def buffer(self, nbytes: int) -> int:
+        """The address of that many bytes on the GPU. Raises MemoryError."""
+        ...
+
+    def pinned(self, nbytes: int) -> np.ndarray:
+        """uint8 [nbytes] in memory that the GPU reads and writes by itself. Raises MemoryError."""
+        ...
+
+    def upload(self, address: int, array: np.ndarray) -> None:
+        """Enqueue a copy from pinned memory."""
+        ...
+
+    def download(self, array: np.ndarray, address: int) -> None:
+        """Enqueue a copy to pinned memory."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until all that was enqueued is done. Raises EngineError when it failed."""
+        ...
+
+    def recorded(self, enqueue: Callable[[], None]) -> Replay | None:
+        """What ``enqueue`` enqueues, as one graph; None where something in it cannot be recorded."""
+        ...
+
+    def close(self) -> None:
+        """Free everything."""
+        ...
+
+
+def opened_gpu(index: int) -> Gpu:
+    """The GPU with this index. Raises EngineError, with what to do, when there is none that can be used."""
+    try:
+        import pycuda.driver as driver
+    except ImportError as error:
+        raise EngineError(
+            f"a TensorRT engine needs PyCUDA, which does not import ({error}); pip install pycuda, or "
+            f"{WITHOUT_A_NETWORK}"
+        ) from error
+    try:
+        driver.init()
+        gpus = driver.Device.count()
+    except driver.Error as error:
+        raise EngineError(
+            f"no NVIDIA GPU can be used here ({error}); check nvidia-smi, or {WITHOUT_A_NETWORK}"
+        ) from error
+    if not 0 <= index < gpus:
+        raise EngineError(f"there is no GPU {index}: {gpus} found, counted from 0; set gpu_index")
+    try:
+        return _PyCudaGpu(driver, index)
+    except driver.Error as error:
+        raise EngineError(f"GPU {index} cannot be used ({error}); check nvidia-smi") from error
+
+
+@cache
+def _primary_context(index: int) -> Any:
+    """Shared by all engines of the process, and with TensorRT, which holds it until the process ends anyway."""
+    import pycuda.driver as driver
+
+    return driver.Device(index).retain_primary_context()
+
+
+class _PyCudaGpu:
+    def __init__(self, driver: Any, index: int) -> None:
+        device = driver.Device(index)
+        self.name = str(device.name())
+        self.compute_capability = ".".join(map(str, device.compute_capability()))
+        self._driver = driver
+        self._context = _primary_context(index)
+        self._held: list[Any] = []
+        with self.current():
+            self._stream: Any | None = driver.Stream()
+        self.stream = int(self._stream.handle)
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        self._context.push()
+        try:
+            yield
+        finally:
+            self._driver.Context.pop()
+
+    def memory_bytes(self) -> tuple[int, int]:
+        free, total = self._driver.mem_get_info()
+        return int(free), int(total)
+
+    def buffer(self, nbytes: int) -> int:
+        with self._as_memory_error():
+            self._held.append(self._driver.mem_alloc(nbytes))
+        return int(self._held[-1])
+
+    def pinned(self, nbytes: int) -> np.ndarray:
+        with self._as_memory_error():
+            array = self._driver.pagelocked_empty(nbytes, np.uint8)
+        self._held.append(array.base)
+        return array
+
+    def upload(self, address: int, array: np.ndarray) -> None:
+        self._driver.memcpy_htod_async(address, array, self._stream)
+
+    def download(self, array: np.ndarray, address: int) -> None:
+        self._driver.memcpy_dtoh_async(array, address, self._stream)
+
+    def synchronize(self) -> None:
+        assert self._stream is not None
+        try:
+            self._stream.synchronize()
+        except self._driver.Error as error:
+            raise EngineError(f"the GPU failed ({error}); start the program again") from error
+
+    def recorded(self, enqueue: Callable[[], None]) -> Replay | None:
+        return _recorded(self.stream, enqueue)
+
+    def close(self) -> None:
+        if self._stream is None:
+            return
+        with self.current():
+            # After a failure of the GPU nothing can be freed any more, and nothing needs to be.
+            with suppress(EngineError):
+                self.synchronize()
+            while self._held:
+                with suppress(self._driver.Error):
+                    self._held.pop().free()
+            self._stream = None
+
+    @contextmanager
+    def _as_memory_error(self) -> Iterator[None]:
+        try:
+            yield
+        except self._driver.MemoryError as error:
+            raise MemoryError(str(error)) from error
+
+
+def _recorded(stream: int, enqueue: Callable[[], None]) -> Replay | None:
+    """A CUDA graph by the driver's own functions, which PyCUDA does not wrap."""
+    cuda = ctypes.CDLL("libcuda.so.1")
+    handle = ctypes.c_void_p(stream)
+    graph, executable = ctypes.c_void_p(), ctypes.c_void_p()
+    if cuda.cuStreamBeginCapture_v2(handle, _THREAD_LOCAL):
+        return None
+    try:
+        enqueue()
+    except EngineError:
+        cuda.cuStreamEndCapture(handle, ctypes.byref(graph))
+        return None
+    if cuda.cuStreamEndCapture(handle, ctypes.byref(graph)) or not graph:
+        return None
+    failed = cuda.cuGraphInstantiateWithFlags(ctypes.byref(executable), graph, ctypes.c_ulonglong(0))
+    cuda.cuGraphDestroy(graph)
+    if failed:
+        return None
+
+    def launch() -> None:
+        if code := cuda.cuGraphLaunch(executable, handle):
+            raise EngineError(f"the GPU failed (CUDA error {code}); start the program again")
+
+    def free() -> None:
+        cuda.cuGraphExecDestroy(executable)
+
+    return Replay(launch, free)

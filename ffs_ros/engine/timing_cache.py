@@ -1,0 +1,40 @@
+"""How long TensorRT's kernels take on one GPU, measured once and shared by all builds, also those at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from pathlib import Path
+from typing import Any
+
+from ffs_ros.engine.folder import engine_folder
+from ffs_ros.engine.manifest import locked
+from ffs_ros.engine.trt_versions import TensorRt
+from ffs_ros.whole_file import whole_file
+
+
+def cache_path(tensorrt: TensorRt, gpu: str) -> Path:
+    """One file for each runtime version and GPU."""
+    name = re.sub(r"[^A-Za-z0-9.]+", "_", f"{tensorrt.runtime}-{tensorrt.version}-{gpu}")
+    return engine_folder() / "timing" / f"{name}.cache"
+
+
+def use_cache(config: Any, path: Path) -> Any:
+    """Give ``config`` what is known so far; returns what ``keep_cache`` wants."""
+    known = path.read_bytes() if path.is_file() else b""
+    cache = config.create_timing_cache(known)
+    if not config.set_timing_cache(cache, False):  # of another driver, say
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, False)
+    return cache
+
+
+def keep_cache(config: Any, path: Path) -> None:
+    """Add what this build measured to the file, and keep what other builds have added since."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent, fcntl.LOCK_EX):
+        measured = config.get_timing_cache()
+        if path.is_file():
+            measured.combine(config.create_timing_cache(path.read_bytes()), True)
+        with whole_file(path) as file:
+            file.write_bytes(bytes(measured.serialize()))

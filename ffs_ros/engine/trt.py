@@ -1,0 +1,281 @@
+"""TensorRT and TensorRT-RTX as an engine: ``*.engine``, built on this machine by ``ffs build-engine``.
+
+Images go up as bytes and the disparity comes down, between pinned memory and buffers that are made once; copies and
+network are recorded as one CUDA graph and replayed for each pair.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ffs_ros.advice import WITHOUT_A_NETWORK
+from ffs_ros.engine import EngineInfo, TensorSpec
+from ffs_ros.engine.contract import check_feeds, described
+from ffs_ros.engine.cuda import Gpu, Replay, opened_gpu
+from ffs_ros.engine.manifest import (
+    OWED,
+    PASSED,
+    REPORTED,
+    UNPROVEN,
+    Manifest,
+    note_proof,
+    owed_proof_path,
+    read_engine,
+)  # fmt: skip
+from ffs_ros.engine.trt_versions import TensorRt, imported
+from ffs_ros.errors import EngineError, FileError
+from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
+
+_log = logging.getLogger(__name__)
+_SIZE_MULTIPLE = 32
+"""The network halves its input five times."""
+_MB = 1e6
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class TrtEngine:
+    """Runs one engine on one GPU; the inputs' open axes reach as far as the engine was built for."""
+
+    def __init__(self, tensorrt: TensorRt, gpu: Gpu, plan: bytes, info: EngineInfo) -> None:
+        """Load ``plan``. ``gpu`` is the engine's own from here on, also when this fails.
+
+        Raises EngineError when the runtime refuses it, or GPU memory is short: then with how much is needed and free.
+        """
+        self.info = info
+        self._tensorrt = tensorrt
+        self._gpu = gpu
+        self._shapes: Shapes | None = None
+        self._replay: Replay | None = None
+        self._runtime: Any = None
+        self._engine: Any = None
+        self._context: Any = None
+        self._closed = False
+        try:
+            with self._gpu.current():
+                self._load(plan)
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self, plan: bytes) -> None:
+        tensorrt, trt = self._tensorrt, self._tensorrt.trt
+        tensorrt.logger.clear()
+        free, _ = self._gpu.memory_bytes()
+        needed = len(plan)
+        with self._out_of_memory(lambda: needed, free):
+            self._runtime = trt.Runtime(tensorrt.logger)
+            self._engine = engine = self._runtime.deserialize_cuda_engine(plan)
+            if engine is None:
+                raise self._refusal_to_load("cannot be loaded")
+            names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+            self._input_names = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+            self._limits = {name: self._range(name) for name in self._input_names}
+            needed += tensorrt.context_bytes(engine)
+            self._context = context = engine.create_execution_context()
+            if context is None:
+                raise self._refusal_to_load("cannot be prepared")
+            for name, (_, largest) in self._limits.items():
+                context.set_input_shape(name, largest)
+            dtypes = {name: tensorrt.dtype(engine.get_tensor_dtype(name)) for name in names}
+            specs = {name: TensorSpec(self._shape(name), dtypes[name]) for name in names}
+            self.inputs: Mapping[str, TensorSpec] = {name: specs[name] for name in self._input_names}
+            self.outputs: Mapping[str, TensorSpec] = {n: s for n, s in specs.items() if n not in self._input_names}
+            sizes = {name: prod(context.get_tensor_shape(name)) * specs[name].dtype.itemsize for name in names}
+            needed += sum(sizes.values())
+            self._addresses = {name: self._gpu.buffer(size) for name, size in sizes.items()}
+            self._pinned = {name: self._gpu.pinned(size) for name, size in sizes.items()}
+            for name, address in self._addresses.items():
+                context.set_tensor_address(name, address)
+            if all(None not in spec.shape for spec in self.inputs.values()):
+                self._prepare({name: largest for name, (_, largest) in self._limits.items()})
+
+    def _shape(self, name: str) -> tuple[int | None, ...]:
+        return tuple(None if length < 0 else int(length) for length in self._engine.get_tensor_shape(name))
+
+    def _range(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The smallest and the largest shape of an input."""
+        shape = self._shape(name)
+        if None not in shape:
+            return shape, shape  # type: ignore[return-value]
+        smallest, _, largest = self._engine.get_tensor_profile_shape(name, 0)
+        return tuple(smallest), tuple(largest)
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run once; see ``Engine``."""
+        if self._closed:
+            raise EngineError(f"engine '{self.info.name}' is closed; open it again")
+        check_feeds(self.inputs, feeds)
+        shapes = {name: feed.shape for name, feed in feeds.items()}
+        with self._gpu.current():
+            if shapes != self._shapes:
+                self._check_sizes(shapes)
+                self._prepare(shapes)
+            for name, feed in feeds.items():
+                np.copyto(self._host[name], feed)
+            if self._replay is not None:
+                self._replay.launch()
+            else:
+                self._enqueue()
+            self._gpu.synchronize()
+        return {name: self._host[name].copy() for name in self.outputs}
+
+    def _check_sizes(self, shapes: Shapes) -> None:
+        """Sizes that are no multiple of 32 pass through TensorRT and fail within, or worse."""
+        for name, shape in shapes.items():
+            smallest, largest = self._limits[name]
+            within = all(low <= n <= high for low, n, high in zip(smallest, shape, largest, strict=True))
+            opened = [n for n, fixed in zip(shape[1:], self.inputs[name].shape[1:], strict=True) if fixed is None]
+            if not within or any(length % _SIZE_MULTIPLE for length in opened):
+                given, *bounds = (
+                    described({name: TensorSpec(one, self.inputs[name].dtype)}) for one in (shape, smallest, largest)
+                )
+                raise EngineError(
+                    f"engine '{self.info.name}' was given {given}; it was built for {bounds[0]} to {bounds[1]}, rows "
+                    f"and columns multiples of {_SIZE_MULTIPLE}; scale the images, or build it with --min and --max"
+                )
+
+    def _prepare(self, shapes: Shapes) -> None:
+        """Set the shapes, run once, as kernels are loaded then, and record the run."""
+        self._forget_recording()
+        for name, shape in shapes.items():
+            self._context.set_input_shape(name, shape)
+        specs = {**self.inputs, **self.outputs}
+        self._host = {
+            name: self._view(name, tuple(self._context.get_tensor_shape(name)), spec.dtype)
+            for name, spec in specs.items()
+        }
+        self._enqueue()
+        self._gpu.synchronize()
+        self._replay = self._gpu.recorded(self._enqueue)
+        if self._replay is None:
+            _log.info("'%s' cannot be recorded as a CUDA graph: enqueued anew for each pair", self.info.name)
+        self._shapes = dict(shapes)
+
+    def _view(self, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray:
+        return self._pinned[name][: prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+
+    def _enqueue(self) -> None:
+        """Images up, network, disparity down, one after the other on the stream."""
+        for name in self.inputs:
+            self._gpu.upload(self._addresses[name], self._host[name])
+        if not self._context.execute_async_v3(self._gpu.stream):
+            raise self._refusal("failed")
+        for name in self.outputs:
+            self._gpu.download(self._host[name], self._addresses[name])
+
+    def _forget_recording(self) -> None:
+        self._shapes = None
+        if self._replay is not None:
+            replay, self._replay = self._replay, None
+            replay.free()
+
+    def _refusal_to_load(self, what: str) -> Exception:
+        refusal = self._refusal(what)
+        return MemoryError() if re.search("out ?of ?memory", str(refusal), re.IGNORECASE) else refusal
+
+    def _refusal(self, what: str) -> EngineError:
+        """What the runtime said since it was asked last."""
+        said = "; ".join(self._tensorrt.logger.errors) or "nothing"
+        self._tensorrt.logger.clear()
+        return EngineError(
+            f"engine '{self.info.name}' {what}: {self._tensorrt.title} says: {said}; build it again with "
+            f"ffs build-engine, or {WITHOUT_A_NETWORK}"
+        )
+
+    @contextmanager
+    def _out_of_memory(self, needed: Any, free: int) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError:
+            raise EngineError(
+                f"engine '{self.info.name}' needs {needed() / _MB:,.0f} MB of GPU memory and {free / _MB:,.0f} MB were "
+                f"free on {self._gpu.name}: end other programs on the GPU, or export and build a smaller size"
+            ) from None
+
+    def close(self) -> None:
+        """Free the engine's memory on the GPU and beside it."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._gpu.current():
+            self._forget_recording()
+            # In this order: each lives in the next.
+            self._context = None
+            self._engine = None
+            self._runtime = None
+        self._host, self._pinned = {}, {}
+        self._gpu.close()
+
+    def __enter__(self) -> TrtEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_trt(path: Path, gpu_index: int | None) -> TrtEngine:
+    """Open a built engine after its manifest has been checked; a proof that it owes is made now.
+
+    Raises EngineError, with the command that builds it again, when it may not run here.
+    """
+    manifest, plan = read_engine(path)
+    if gpu_index is None:
+        raise EngineError(f"{path} runs on a GPU only; set gpu_index to its number, or {WITHOUT_A_NETWORK}")
+    tensorrt = imported(manifest.runtime)
+    manifest.check_runtime(path, tensorrt.version)
+    gpu = opened_gpu(gpu_index)
+    manifest.check_gpu(path, gpu.name, gpu.compute_capability)
+    engine = TrtEngine(tensorrt, gpu, plan, engine_info(path.name, manifest, tensorrt, f"{gpu.name}, GPU {gpu_index}"))
+    try:
+        if manifest.proof["state"] == OWED:
+            _make_owed_proof(path, manifest, engine)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+def engine_info(name: str, manifest: Manifest, tensorrt: TensorRt, place: str) -> EngineInfo:
+    """What the manifest says, for logs and messages."""
+    notes = []
+    if SYNTHETIC in manifest.weights.values():
+        notes.append(SYNTHETIC_NOTE)
+    if manifest.proof["state"] == UNPROVEN:
+        notes.append("built with --unproven: nothing says that it answers as the network does")
+    return EngineInfo(
+        name=name,
+        runtime=f"{tensorrt.title} {manifest.precision} ({place})",
+        max_disparity=manifest.max_disparity,
+        size_multiple=_SIZE_MULTIPLE,
+        note="; ".join(notes),
+    )
+
+
+def _make_owed_proof(path: Path, manifest: Manifest, engine: TrtEngine) -> None:
+    """The first GPU that an engine meets after it was built without one proves it."""
+    from ffs_ros.proof import REMEDY, ProofSet, prove, read_proof
+
+    proof_set = read_proof(owed_proof_path(path), manifest.proof["file_sha256"], path.name)
+    proof = prove(engine, ProofSet([case for case in proof_set.cases if manifest.takes(case.size)]))
+    if not proof.passed:
+        raise EngineError(
+            f"{path} was built without a GPU and now fails its proof: {'; '.join(proof.failures)}; {REMEDY}: "
+            f"{manifest.rebuild_command(path)}"
+        )
+    state = PASSED if proof.gated else REPORTED
+    try:
+        note_proof(path, manifest, {"state": state, "figures": proof.figures, "failures": proof.failures})
+    except (FileError, OSError) as error:
+        _log.warning("%s passed its proof, which its manifest could not take (%s): made again each time", path, error)

@@ -1,0 +1,152 @@
+"""Builds an engine from an ONNX file with whichever TensorRT is installed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ffs_ros.engine.cuda import Gpu
+from ffs_ros.engine.precision_pins import pin
+from ffs_ros.engine.timing_cache import cache_path, keep_cache, use_cache
+from ffs_ros.engine.trt_versions import TensorRt
+from ffs_ros.errors import EngineError
+
+FP16, FP32 = "fp16", "fp32"
+_GiB = 2**30
+_ABOUT_PRECISION = re.compile(r"precision|fp16|half|subnormal|constraint|layernorm|converting weights", re.IGNORECASE)
+_NO_WORKSPACE = re.compile(r"insufficient (workspace|memory)|not enough (workspace|memory)|workspace", re.IGNORECASE)
+
+Size = tuple[int, int, int]
+"""Batch, rows, columns."""
+Sizes = tuple[Size, Size, Size]
+"""Smallest, optimal and largest."""
+
+
+class Settings(NamedTuple):
+    """How to build."""
+
+    precision: str
+    typed: bool
+    """The graph itself says which of its values are fp16."""
+    workspace_GiB: float
+    optimization_level: int
+    sizes: Sizes | None
+    """For graphs with open axes."""
+    timing_cache: bool = True
+
+
+class Built(NamedTuple):
+    """A new engine."""
+
+    plan: bytes
+    sizes: dict[str, list[int]]
+    """``min``, ``opt``, ``max``: [batch, rows, columns]"""
+    io: str
+    strongly_typed: bool
+    warnings: list[str]
+    """What the builder said about precision, each sentence once."""
+    build_s: float
+
+
+class Refused(EngineError):
+    """The builder made nothing."""
+
+
+def build(
+    tensorrt: TensorRt, gpu: Gpu | None, onnx: Path, settings: Settings, report: Callable[[float], bool]
+) -> Built:
+    """Parse and build. ``report`` gets the share that is done and returns whether to go on.
+
+    ``gpu`` is None only where the runtime builds ahead of time. Raises EngineError with what the builder said.
+    """
+    trt = tensorrt.trt
+    begin_s = time.perf_counter()
+    tensorrt.logger.clear()
+    with nullcontext() if gpu is None else gpu.current():
+        builder = trt.Builder(tensorrt.logger)
+        # What the graph's types are is not asked of a weakly typed network: there the builder chooses.
+        strong = tensorrt.can_be_strong and (settings.typed or settings.precision == FP32 or not tensorrt.can_be_weak)
+        network = tensorrt.network(builder, strong)
+        parser = trt.OnnxParser(network, tensorrt.logger)
+        if not parser.parse(onnx.read_bytes(), str(onnx)):
+            said = "; ".join(str(parser.get_error(index).desc()) for index in range(parser.num_errors))
+            raise EngineError(f"{tensorrt.title} cannot read {onnx} ({said}); export it again with ffs export")
+        config = builder.create_builder_config()
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, int(settings.workspace_GiB * _GiB))
+        config.builder_optimization_level = settings.optimization_level
+        config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is to be fp32; TensorFloat-32 rounds as fp16 does
+        tensorrt.avoid_libraries(config)
+        if settings.precision == FP16 and not strong:
+            config.set_flag(trt.BuilderFlag.FP16)
+            config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+            pin(trt, network, settings.typed)
+        sizes, io = _shapes(builder, config, network, settings.sizes, onnx)
+        tensorrt.watch(config, report)
+        cache = None
+        if settings.timing_cache and gpu is not None and not tensorrt.builds_without_gpu:
+            cache = cache_path(tensorrt, gpu.name)
+            held = use_cache(config, cache)
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            raise _refusal(tensorrt, settings)
+        if cache is not None:
+            keep_cache(config, cache)
+            del held
+        content = bytes(plan)
+    warnings = [one for one in dict.fromkeys(tensorrt.logger.warnings) if _ABOUT_PRECISION.search(one)]
+    return Built(content, sizes, io, strong, warnings, time.perf_counter() - begin_s)
+
+
+def _shapes(
+    builder: Any, config: Any, network: Any, wanted: Sizes | None, onnx: Path
+) -> tuple[dict[str, list[int]], str]:
+    """Give the open axes their range; the sizes of the images that the engine will take, and its io."""
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    names = {tensor.name for tensor in inputs}
+    if names not in ({"left", "right"}, {"left_image", "right_image"}):
+        raise EngineError(
+            f"{onnx} takes {', '.join(sorted(names)) or 'nothing'}; expected left and right, or left_image and "
+            "right_image; export it with ffs export"
+        )
+    io = "image" if "left" in names else "tensor"
+    fixed = tuple(inputs[0].shape)
+    # [B,H,W,3] or [B,3,H,W]
+    batch, rows, columns = (fixed[axis] for axis in ((0, 1, 2) if io == "image" else (0, 2, 3)))
+    if -1 not in (batch, rows, columns):
+        if wanted is not None:
+            raise EngineError(
+                f"{onnx} has one size, {rows}x{columns}: leave --min, --opt and --max away, or "
+                "export it with --dynamic-size"
+            )
+        return {bound: [batch, rows, columns] for bound in ("min", "opt", "max")}, io
+    if wanted is None:
+        raise EngineError(f"{onnx} leaves axes open: give their range, such as --min 320x320 --max 480x736")
+    sizes = [
+        [given if length == -1 else length for length, given in zip((batch, rows, columns), size, strict=True)]
+        for size in wanted
+    ]
+    profile = builder.create_optimization_profile()
+    for tensor in inputs:
+        profile.set_shape(tensor.name, *(_shape(size, io) for size in sizes))
+    config.add_optimization_profile(profile)
+    return dict(zip(("min", "opt", "max"), sizes, strict=True)), io
+
+
+def _shape(size: Sequence[int], io: str) -> tuple[int, ...]:
+    batch, rows, columns = size
+    return (batch, rows, columns, 3) if io == "image" else (batch, 3, rows, columns)
+
+
+def _refusal(tensorrt: TensorRt, settings: Settings) -> EngineError:
+    said = "; ".join(tensorrt.logger.errors) or "nothing"
+    if re.search("out ?of ?memory", said, re.IGNORECASE):
+        remedy = "the GPU's memory is full: end other programs on it, or give less --workspace"
+    elif _NO_WORKSPACE.search(said):
+        remedy = f"{settings.workspace_GiB:g} GiB of workspace may be too little: give more with --workspace"
+    else:
+        remedy = "try another --optimization-level, --precision fp32 or another version of the runtime"
+    return Refused(f"{tensorrt.title} could not build the engine, so nothing was written; {remedy}; it says: {said}")

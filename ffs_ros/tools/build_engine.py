@@ -1,0 +1,205 @@
+"""``ffs build-engine``: ONNX file or checkpoint -> engine for this GPU that has been proven before it appears."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ffs_ros.engine.cuda import Gpu, opened_gpu
+from ffs_ros.engine.manifest import (
+    OWED,
+    PASSED,
+    REPORTED,
+    UNPROVEN,
+    Manifest,
+    install,
+    manifest_path,
+    read_manifest,
+)  # fmt: skip
+from ffs_ros.engine.trt import TrtEngine, engine_info
+from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, build
+from ffs_ros.engine.trt_versions import TensorRt, imported
+from ffs_ros.errors import BuildError, EngineError
+from ffs_ros.graph.form import MAX_DISPARITY_px
+from ffs_ros.proof import REMEDY, Proof, ProofSet, prove
+from ffs_ros.tools.build_arguments import add_arguments as add_arguments
+from ffs_ros.tools.build_arguments import command, outputs_of, sizes_of
+from ffs_ros.tools.build_graph import Attempt, Graph, standard
+from ffs_ros.tools.progress_bar import watched
+
+HELP = """\
+ffs build-engine model.onnx -o engines/model.engine
+
+An engine for this GPU and this version of TensorRT or TensorRT-RTX. It appears under its name only after it has
+answered the graph's proof set as the network does in fp32. A checkpoint is exported first.
+"""
+
+
+def main(args: argparse.Namespace) -> None:
+    """Build, prove and install; or raise FfsError and leave what was there."""
+    outputs = outputs_of(args)
+    sizes = sizes_of(args)
+    if args.workspace <= 0:
+        raise BuildError(f"--workspace is {args.workspace:g}: expected GiB above 0, such as --workspace 4")
+    graph = Graph(args.source)
+    tensorrt = imported(args.runtime)
+    attempts = graph.attempts(args.precision, tensorrt)
+    gpu = _gpu(tensorrt, args.gpu_index)
+    print(f"{tensorrt.title}, {gpu.name if gpu else 'ahead of time: no GPU here'}")
+    for iterations, out in outputs.items():
+        with tempfile.TemporaryDirectory(prefix="ffs-build-") as folder:
+            _engine(args, graph, tensorrt, gpu, attempts, iterations, sizes, out, Path(folder))
+
+
+def _engine(
+    args: argparse.Namespace, graph: Graph, tensorrt: TensorRt, gpu: Gpu | None, attempts: list[Attempt],
+    iterations: int, sizes: Sizes | None, out: Path, folder: Path,
+) -> None:  # fmt: skip
+    """The first of ``attempts`` that builds and passes its proof, installed at ``out``."""
+    failed = ""
+    for precision, why in attempts:
+        onnx = graph.onnx(precision, iterations, args, folder)
+        expected = standard(onnx, args.unproven)
+        source = Graph(onnx)
+        settings = Settings(
+            precision,
+            source.typed,
+            args.workspace,
+            args.optimization_level,
+            sizes or source.sizes,
+            not args.no_timing_cache,
+        )
+        print(f"building {out.name} in {precision} ...", flush=True)
+        try:
+            step = partial(build, tensorrt, gpu, onnx, settings)
+            built: Built = watched(step, _seconds_before(out))
+        except Refused as error:
+            failed = str(error)
+            print(f"  {precision}: {error}", flush=True)
+            continue
+        for warning in built.warnings:
+            print(f"  warning: {warning}", file=sys.stderr)
+        manifest = _manifest(args, graph, source, tensorrt, gpu, settings, built, iterations, out, why or failed)
+        proof_set = _cases(expected, manifest)
+        proof = _proven(args, tensorrt, manifest, built, proof_set)
+        if isinstance(proof, Proof) and not proof.passed:
+            failed = f"in {precision} the engine fails its proof: {'; '.join(proof.failures)}"
+            print(f"  {failed}", flush=True)
+            continue
+        manifest.proof.update(_proof_notes(proof))
+        owed = proof_set.content() if proof is OWED and proof_set else None
+        if owed:
+            manifest.proof["file_sha256"] = hashlib.sha256(owed).hexdigest()
+        install(out, built.plan, manifest, owed)
+        _report(out, manifest, proof)
+        return
+    raise BuildError(f"{out} was not installed: {failed}; {_remedy(graph, attempts)}")
+
+
+def _proven(
+    args: argparse.Namespace, tensorrt: TensorRt, manifest: Manifest, built: Built, proof_set: ProofSet | None
+) -> Proof | str:
+    """What the comparison found; OWED without a GPU, UNPROVEN without a standard."""
+    if proof_set is None:
+        return UNPROVEN
+    if manifest.gpu is None:
+        return OWED
+    info = engine_info("the new engine", manifest, tensorrt, manifest.gpu)
+    with TrtEngine(tensorrt, opened_gpu(args.gpu_index), built.plan, info) as engine:
+        return prove(engine, proof_set)
+
+
+def _cases(expected: ProofSet | None, manifest: Manifest) -> ProofSet | None:
+    """Those of the proof set's pairs that the engine's range takes."""
+    if expected is None:
+        return None
+    cases = [case for case in expected.cases if manifest.takes(case.size)]
+    if not cases:
+        known = ", ".join(sorted({"x".join(map(str, case.size)) for case in expected.cases}))
+        raise BuildError(
+            f"none of the proof set's sizes ({known}) lies between --min and --max: widen the range, or export "
+            "the size that you need"
+        )
+    return ProofSet(cases)
+
+
+def _proof_notes(proof: Proof | str) -> dict[str, Any]:
+    if isinstance(proof, str):
+        return {"state": proof}
+    return {"state": PASSED if proof.gated else REPORTED, "figures": proof.figures, "failures": proof.failures}
+
+
+def _remedy(graph: Graph, attempts: list[Attempt]) -> str:
+    if graph.is_onnx and graph.typed:
+        return f"try fp32 ({graph.export_command('fp32')}), or another version of the runtime"
+    return REMEDY if attempts[-1].precision != "fp32" else "try another version of the runtime"
+
+
+def _manifest(
+    args: argparse.Namespace, graph: Graph, source: Graph, tensorrt: TensorRt, gpu: Gpu | None, settings: Settings,
+    built: Built, iterations: int, out: Path, why: str,
+) -> Manifest:  # fmt: skip
+    weights = ("checkpoint_sha256", "weights_sha256", "weights")
+    noted = source.note("iterations")
+    return Manifest(
+        engine_bytes=len(built.plan),
+        engine_sha256=hashlib.sha256(built.plan).hexdigest(),
+        source=graph.path.name,
+        source_sha256=graph.sha256(),
+        command=command(args, iterations, out),
+        runtime=tensorrt.runtime,
+        runtime_version=tensorrt.version,
+        gpu=gpu.name if gpu else None,
+        compute_capability=gpu.compute_capability if gpu else None,
+        precision=settings.precision,
+        why_precision=why,
+        strongly_typed=built.strongly_typed,
+        io=built.io,
+        sizes=built.sizes,
+        max_disparity=float(source.note("max_disparity") or MAX_DISPARITY_px),
+        iterations=int(noted) if noted else None,
+        weights={key: value for key in weights if (value := source.note(key))},
+        workspace_GiB=settings.workspace_GiB,
+        optimization_level=settings.optimization_level,
+        built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        build_s=round(built.build_s, 1),
+        proof={},
+        warnings=built.warnings,
+    )
+
+
+def _gpu(tensorrt: TensorRt, index: int) -> Gpu | None:
+    try:
+        return opened_gpu(index)
+    except EngineError as error:
+        if tensorrt.builds_without_gpu:
+            return None
+        raise BuildError(f"{tensorrt.title} builds on the GPU that is to run the engine: {error}") from error
+
+
+def _seconds_before(out: Path) -> float | None:
+    """How long the engine that is there took."""
+    try:
+        return read_manifest(out).build_s if manifest_path(out).is_file() else None
+    except EngineError:
+        return None
+
+
+def _report(out: Path, manifest: Manifest, proof: Proof | str) -> None:
+    if isinstance(proof, Proof):
+        print(f"  {proof.sentence}")
+    elif proof == OWED:
+        print("  proof owed: made when the engine is first opened on a GPU")
+    else:
+        print("  not proven, as --unproven asks")
+    print(
+        f"{out}: {manifest.precision}{f' ({manifest.why_precision})' if manifest.why_precision else ''}, "
+        f"{manifest.engine_bytes / 1e6:.1f} MB, built in {manifest.build_s:.0f} s"
+    )
+    print(f"next: ffs infer {out} LEFT RIGHT -o OUT")

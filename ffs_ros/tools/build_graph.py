@@ -1,0 +1,150 @@
+"""The graphs that an engine is built from: an ONNX file as it is, or a checkpoint that is exported as often as needed.
+
+And the standard that the engine is held to: the proof set that came with the graph, or what ONNX Runtime answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from ffs_ros.engine import open_engine
+from ffs_ros.engine.trt_build import FP16, FP32, Sizes
+from ffs_ros.engine.trt_versions import AUTO, TensorRt
+from ffs_ros.errors import BuildError
+from ffs_ros.onnx_notes import notes_of
+from ffs_ros.proof import NOTE, ProofSet, answered, load_proof
+from ffs_ros.proof_pairs import proof_pairs
+from ffs_ros.tools.build_arguments import sizes_in
+
+_DYNAMIC = "dynamic"
+
+
+class Attempt(NamedTuple):
+    """One engine that may be built, and, where that is not plain, why it would be this one."""
+
+    precision: str
+    why: str
+
+
+class Graph:
+    """A source of graphs, of any precision that it has."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_onnx = path.suffix == ".onnx"
+        if not path.is_file():
+            raise BuildError(f"there is no file {path}; expected an .onnx file or a checkpoint")
+        self.notes = notes_of(path) if self.is_onnx else {}
+
+    @property
+    def typed(self) -> bool:
+        """An ONNX file with fp16 values of its own."""
+        return self.note("precision") == FP16
+
+    def note(self, key: str) -> str | None:
+        return self.notes.get(f"ffs_ros.{key}")
+
+    @property
+    def sizes(self) -> Sizes | None:
+        """The range that a graph of open size was exported for."""
+        texts = (self.note("sizes") or "").split()
+        return sizes_in(dict(zip(("smallest", "usual", "largest"), texts, strict=True))) if len(texts) == 3 else None
+
+    def sha256(self) -> str:
+        with self.path.open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(2**20):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def attempts(self, precision: str, tensorrt: TensorRt) -> list[Attempt]:
+        """What to try for ``precision``, the best first. Raises BuildError when it cannot be had from this source."""
+        asked, fast, exact = Attempt(precision, ""), Attempt(FP16, ""), Attempt(FP32, "")
+        if not self.is_onnx:
+            return [fast, exact] if precision == AUTO else [asked]
+        if self.typed:
+            if precision == FP32:
+                raise BuildError(f"{self.path} computes in fp16; for fp32: {self.export_command(FP32)}")
+            return [fast]
+        if tensorrt.can_be_weak:
+            return [fast, exact] if precision == AUTO else [asked]
+        needs = (
+            f"{tensorrt.title} takes every value's type from the graph, and {self.path} is fp32; for fp16: "
+            f"{self.export_command(FP16)}"
+        )
+        if precision == FP16:
+            raise BuildError(needs)
+        return [Attempt(FP32, needs)] if precision == AUTO else [asked]
+
+    def export_command(self, precision: str) -> str:
+        """What to type for this graph in another precision."""
+        words = ["ffs", "export", "CHECKPOINT", "-o", str(self.path.with_name(f"{self.path.stem}_{precision}.onnx"))]
+        words += ["--precision", precision]
+        rows, columns = self.note("height"), self.note("width")
+        if _DYNAMIC in (rows, columns):
+            words.append("--dynamic-size")
+        elif rows and columns:
+            words += ["--size", f"{rows}x{columns}"]
+        for option, key in (("--iters", "iterations"), ("--io", "io"), ("--batch", "batch")):
+            words += [option, value] if (value := self.note(key)) else []
+        return shlex.join(words)
+
+    def onnx(self, precision: str, iterations: int, args: argparse.Namespace, folder: Path) -> Path:
+        """The ONNX file to build from: this one, or an export into ``folder``."""
+        if self.is_onnx:
+            noted = self.note("iterations")
+            if args.iters and noted not in (None, str(iterations)):
+                raise BuildError(
+                    f"{self.path} has {noted} iterations and --iters asks for {iterations}: they are part of the "
+                    "graph; leave --iters away, or give the checkpoint instead"
+                )
+            return self.path
+        return _exported(self.path, folder / f"{precision}.onnx", precision, iterations, args)
+
+
+def _exported(checkpoint: Path, out: Path, precision: str, iterations: int, args: argparse.Namespace) -> Path:
+    """``ffs export`` into ``out``; its steps are printed, its last words, which name a file that will not stay, too."""
+    from ffs_ros.tools import export
+
+    words = [str(checkpoint), "-o", str(out), "--precision", precision, "--iters", str(iterations), "--io", args.io]
+    words += ["--dynamic-size"] if args.max else ["--size", args.size or export.DEFAULT_SIZE]
+    parser = argparse.ArgumentParser(prog="ffs export")
+    export.add_arguments(parser)
+    export.main(parser.parse_args(words))
+    return out
+
+
+def standard(onnx: Path, unproven: bool) -> ProofSet | None:
+    """What the engine must answer; None with ``unproven`` where nothing says it.
+
+    The proof set that was exported with the graph; without one what ONNX Runtime answers. Raises BuildError when
+    neither is to be had.
+    """
+    notes = notes_of(onnx)
+    if NOTE in notes:
+        return None if unproven else load_proof(onnx)
+    if unproven:
+        return None
+    if notes.get("ffs_ros.precision") == FP16:
+        raise BuildError(
+            f"{onnx} is fp16 and names no proof set, so no fp32 answers are known; export it again, or give --unproven"
+        )
+    if find_spec("onnxruntime") is None:
+        raise BuildError(
+            f"{onnx} has no proof set, and ONNX Runtime, which could make one, is not installed: "
+            "pip install onnxruntime; or build it with --unproven"
+        )
+    print(f"{onnx.name} has no proof set: ONNX Runtime makes one on the CPU ...", flush=True)
+    with open_engine(onnx, gpu_index=None) as engine:
+        shape = next(iter(engine.inputs.values())).shape
+        rows, columns = shape[1:3] if shape[-1] == 3 else shape[2:4]
+        if rows is None or columns is None:
+            raise BuildError(
+                f"{onnx} leaves its size open and has no proof set: export it with ffs export, or give --unproven"
+            )
+        return answered(engine, proof_pairs((rows, columns)))

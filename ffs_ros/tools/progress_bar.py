@@ -1,0 +1,102 @@
+"""A long step in the background, and its progress on the terminal: elapsed and remaining time."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+Report = Callable[[float], bool]
+"""Takes the share that is done, 0 to 1; says whether to go on."""
+
+INTERRUPTED = 130
+_WIDTH = 30
+_REDRAW_s = 0.25
+_LEAST_SHARE = 0.02
+"""Below it the time that is left cannot be told."""
+_LONGEST_STOP_s = 30.0
+
+
+class Progress:
+    """What the step reports, and whether it is to go on."""
+
+    def __init__(self, expected_s: float | None = None) -> None:
+        """``expected_s``: how long it took the time before, for a step that cannot tell its share."""
+        self.begin_s = time.monotonic()
+        self.share = 0.0
+        self.stopped = False
+        self._expected_s = expected_s
+
+    def report(self, share: float) -> bool:
+        """``share`` of the step is done, 0 to 1. Returns False when the step is to end."""
+        self.share = share
+        return not self.stopped
+
+    def line(self) -> str:
+        elapsed_s = time.monotonic() - self.begin_s
+        share, left_s = self.share, None
+        if share >= _LEAST_SHARE:
+            left_s = elapsed_s * (1 - share) / share
+        elif self._expected_s:
+            share, left_s = min(elapsed_s / self._expected_s, 0.99), self._expected_s - elapsed_s
+        bar = "#" * round(share * _WIDTH)
+        left = "" if left_s is None else f", about {_clock(max(left_s, 0.0))} left"
+        return f"[{bar:.<{_WIDTH}}] {share:4.0%}  {_clock(elapsed_s)}{left}"
+
+
+def watched(
+    step: Callable[[Callable[[float], bool]], Any], expected_s: float | None = None, stream: TextIO | None = None
+) -> Any:
+    """The result of ``step``, or what it raises. Runs in another thread, because a runtime that is in the middle of a
+    build lets no signal through: Ctrl-C here stops a step that reports, and leaves one that does not to the end of the
+    process.
+    """
+    stream = stream or sys.stderr
+    progress = Progress(expected_s)
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(step(progress.report))
+        except BaseException as error:  # raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_REDRAW_s)
+            _draw(stream, progress.line())
+    except KeyboardInterrupt:
+        progress.stopped = True
+        thread.join(_LONGEST_STOP_s if progress.share > 0 else 0.0)
+        if thread.is_alive():
+            atexit.register(_leave)
+        raise
+    finally:
+        _draw(stream, "")
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _draw(stream: TextIO, line: str) -> None:
+    if stream.isatty():
+        stream.write(f"\r\033[K{line}")
+        stream.flush()
+
+
+def _leave() -> None:
+    """Ending the interpreter while a thread is inside a runtime's build would abort the process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

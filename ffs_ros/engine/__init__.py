@@ -103,7 +103,8 @@ def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int 
         )
     raise EngineError(
         f"'{engine}' is no engine that this version can open: expected '{SYNTHETIC}', '{SGBM}', a .onnx file "
-        "(ffs export CHECKPOINT -o model.onnx writes one) or an .engine file (ffs build-engine MODEL.onnx -o NAME.engine)"
+        "(ffs export CHECKPOINT -o model.onnx writes one) or an .engine file (ffs build-engine MODEL.onnx -o "
+        "NAME.engine writes one)"
     )
 
 

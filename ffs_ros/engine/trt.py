@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from ffs_ros.engine.manifest import (
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import EngineError, FileError
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
+
+if TYPE_CHECKING:
+    from ffs_ros.proof import Proof
 
 _log = logging.getLogger(__name__)
 _SIZE_MULTIPLE = 32
@@ -236,7 +239,11 @@ def open_trt(path: Path, gpu_index: int | None) -> TrtEngine:
     tensorrt = imported(manifest.runtime)
     manifest.check_runtime(path, tensorrt.version)
     gpu = opened_gpu(gpu_index)
-    manifest.check_gpu(path, gpu.name, gpu.compute_capability)
+    try:
+        manifest.check_gpu(path, gpu.name, gpu.compute_capability)
+    except EngineError:
+        gpu.close()
+        raise
     engine = TrtEngine(tensorrt, gpu, plan, engine_info(path.name, manifest, tensorrt, f"{gpu.name}, GPU {gpu_index}"))
     try:
         if manifest.proof["state"] == OWED:
@@ -263,6 +270,11 @@ def engine_info(name: str, manifest: Manifest, tensorrt: TensorRt, place: str) -
     )
 
 
+def proof_notes(proof: Proof) -> dict[str, Any]:
+    """A proof as the manifest has it."""
+    return {"state": PASSED if proof.gated else REPORTED, "figures": proof.figures, "failures": proof.failures}
+
+
 def _make_owed_proof(path: Path, manifest: Manifest, engine: TrtEngine) -> None:
     """The first GPU that an engine meets after it was built without one proves it."""
     from ffs_ros.proof import REMEDY, ProofSet, prove, read_proof
@@ -274,8 +286,7 @@ def _make_owed_proof(path: Path, manifest: Manifest, engine: TrtEngine) -> None:
             f"{path} was built without a GPU and now fails its proof: {'; '.join(proof.failures)}; {REMEDY}: "
             f"{manifest.rebuild_command(path)}"
         )
-    state = PASSED if proof.gated else REPORTED
     try:
-        note_proof(path, manifest, {"state": state, "figures": proof.figures, "failures": proof.failures})
+        note_proof(path, manifest, proof_notes(proof))
     except (FileError, OSError) as error:
         _log.warning("%s passed its proof, which its manifest could not take (%s): made again each time", path, error)

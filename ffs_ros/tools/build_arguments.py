@@ -11,6 +11,7 @@ from ffs_ros.engine.trt_build import FP16, FP32, Sizes
 from ffs_ros.engine.trt_versions import AUTO, RUNTIMES
 from ffs_ros.errors import BuildError
 from ffs_ros.graph.form import INPUTS, SIZE_MULTIPLE
+from ffs_ros.weights import SYNTHETIC
 
 PRECISIONS = (AUTO, FP16, FP32)
 DEFAULT_ITERATIONS = 8
@@ -109,7 +110,8 @@ def command(args: argparse.Namespace, iterations: int, out: Path) -> list[str]:
     """What builds this one engine again, from any folder; the output last."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    words = ["ffs", "build-engine", str(args.source.resolve())]
+    source = SYNTHETIC if str(args.source) == SYNTHETIC else str(args.source.resolve())
+    words = ["ffs", "build-engine", source]
     for option in (
         "precision",
         "runtime",

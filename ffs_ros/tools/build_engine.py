@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shlex
 import sys
 import tempfile
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from ffs_ros.engine.cuda import Gpu, opened_gpu
-from ffs_ros.engine.manifest import (
-    OWED,
-    PASSED,
-    REPORTED,
-    UNPROVEN,
-    Manifest,
-    install,
-    manifest_path,
-    read_manifest,
-)  # fmt: skip
-from ffs_ros.engine.trt import TrtEngine, engine_info
+from ffs_ros.engine.manifest import OWED, UNPROVEN, Manifest, install, manifest_path, read_manifest
+from ffs_ros.engine.trt import TrtEngine, engine_info, proof_notes
 from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, build
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import BuildError, EngineError
@@ -41,78 +33,94 @@ answered the graph's proof set as the network does in fp32. A checkpoint is expo
 """
 
 
+class Order(NamedTuple):
+    """What stays the same for every engine that one command builds."""
+
+    args: argparse.Namespace
+    graph: Graph
+    tensorrt: TensorRt
+    gpu: Gpu | None
+    """None: built ahead of time."""
+
+
 def main(args: argparse.Namespace) -> None:
     """Build, prove and install; or raise FfsError and leave what was there."""
-    outputs = outputs_of(args)
-    sizes = sizes_of(args)
+    outputs, sizes = outputs_of(args), sizes_of(args)
     if args.workspace <= 0:
         raise BuildError(f"--workspace is {args.workspace:g}: expected GiB above 0, such as --workspace 4")
-    graph = Graph(args.source)
-    tensorrt = imported(args.runtime)
+    graph, tensorrt = Graph(args.source), imported(args.runtime)
     attempts = graph.attempts(args.precision, tensorrt)
     gpu = _gpu(tensorrt, args.gpu_index)
-    print(f"{tensorrt.title}, {gpu.name if gpu else 'ahead of time: no GPU here'}")
-    for iterations, out in outputs.items():
-        with tempfile.TemporaryDirectory(prefix="ffs-build-") as folder:
-            _engine(args, graph, tensorrt, gpu, attempts, iterations, sizes, out, Path(folder))
+    print(f"{tensorrt.title}, {gpu.name if gpu else 'ahead of time: no GPU here'}", flush=True)
+    try:
+        for iterations, out in outputs.items():
+            _first_that_passes(Order(args, graph, tensorrt, gpu), attempts, iterations, sizes, out)
+    finally:
+        if gpu is not None:
+            gpu.close()
 
 
-def _engine(
-    args: argparse.Namespace, graph: Graph, tensorrt: TensorRt, gpu: Gpu | None, attempts: list[Attempt],
-    iterations: int, sizes: Sizes | None, out: Path, folder: Path,
-) -> None:  # fmt: skip
-    """The first of ``attempts`` that builds and passes its proof, installed at ``out``."""
-    failed = ""
+def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, sizes: Sizes | None, out: Path) -> None:
+    """Install the first of ``attempts`` that builds and passes its proof."""
+    args, failed = order.args, ""
     for precision, why in attempts:
-        onnx = graph.onnx(precision, iterations, args, folder)
-        expected = standard(onnx, args.unproven)
-        source = Graph(onnx)
-        settings = Settings(
-            precision,
-            source.typed,
-            args.workspace,
-            args.optimization_level,
-            sizes or source.sizes,
-            not args.no_timing_cache,
-        )
-        print(f"building {out.name} in {precision} ...", flush=True)
-        try:
-            step = partial(build, tensorrt, gpu, onnx, settings)
-            built: Built = watched(step, _seconds_before(out))
-        except Refused as error:
-            failed = str(error)
-            print(f"  {precision}: {error}", flush=True)
-            continue
+        with tempfile.TemporaryDirectory(prefix="ffs-build-") as folder:
+            source = Graph(order.graph.onnx(precision, iterations, args, Path(folder)))
+            expected = standard(source.path, args.unproven)
+            wanted = sizes or source.sizes
+            settings = Settings(
+                precision, source.typed, args.workspace, args.optimization_level, wanted, not args.no_timing_cache
+            )
+            print(f"building {out.name} in {precision} ...", flush=True)
+            step = partial(build, order.tensorrt, order.gpu, source.path, settings)
+            try:
+                built: Built = watched(step, _seconds_before(out))
+            except Refused as error:
+                failed = f"in {precision} {error}"
+                print(f"  {failed}", flush=True)
+                continue
         for warning in built.warnings:
             print(f"  warning: {warning}", file=sys.stderr)
-        manifest = _manifest(args, graph, source, tensorrt, gpu, settings, built, iterations, out, why or failed)
+        manifest = _manifest(order, source, settings, built, command(args, iterations, out), why or failed)
         proof_set = _cases(expected, manifest)
-        proof = _proven(args, tensorrt, manifest, built, proof_set)
+        proof = _proof(order, manifest, built.plan, proof_set)
         if isinstance(proof, Proof) and not proof.passed:
             failed = f"in {precision} the engine fails its proof: {'; '.join(proof.failures)}"
             print(f"  {failed}", flush=True)
             continue
-        manifest.proof.update(_proof_notes(proof))
-        owed = proof_set.content() if proof is OWED and proof_set else None
-        if owed:
-            manifest.proof["file_sha256"] = hashlib.sha256(owed).hexdigest()
-        install(out, built.plan, manifest, owed)
-        _report(out, manifest, proof)
+        _install(out, built.plan, manifest, proof, proof_set)
         return
-    raise BuildError(f"{out} was not installed: {failed}; {_remedy(graph, attempts)}")
+    raise BuildError(f"{out} was not installed: {failed}; {_remedy(order.graph, attempts)}")
 
 
-def _proven(
-    args: argparse.Namespace, tensorrt: TensorRt, manifest: Manifest, built: Built, proof_set: ProofSet | None
-) -> Proof | str:
+def _proof(order: Order, manifest: Manifest, plan: bytes, proof_set: ProofSet | None) -> Proof | str:
     """What the comparison found; OWED without a GPU, UNPROVEN without a standard."""
     if proof_set is None:
         return UNPROVEN
-    if manifest.gpu is None:
+    if order.gpu is None:
         return OWED
-    info = engine_info("the new engine", manifest, tensorrt, manifest.gpu)
-    with TrtEngine(tensorrt, opened_gpu(args.gpu_index), built.plan, info) as engine:
+    info = engine_info("the new engine", manifest, order.tensorrt, order.gpu.name)
+    with TrtEngine(order.tensorrt, opened_gpu(order.args.gpu_index), plan, info) as engine:
         return prove(engine, proof_set)
+
+
+def _install(out: Path, plan: bytes, manifest: Manifest, proof: Proof | str, proof_set: ProofSet | None) -> None:
+    """Put the engine in place, with what was found about it, and say so."""
+    owed = None
+    if isinstance(proof, Proof):
+        manifest.proof.update(proof_notes(proof))
+        said = proof.sentence
+    else:
+        manifest.proof["state"] = proof
+        said = "not proven, as --unproven asks"
+    if proof == OWED and proof_set is not None:
+        owed = proof_set.content()
+        manifest.proof["file_sha256"] = hashlib.sha256(owed).hexdigest()
+        said = "the proof is owed: it is made when the engine is first opened on a GPU"
+    install(out, plan, manifest, owed)
+    why = f" ({manifest.why_precision})" if manifest.why_precision else ""
+    print(f"  {said}\n{out}: {manifest.precision}{why}, {len(plan) / 1e6:.1f} MB, built in {manifest.build_s:.0f} s")
+    print(f"next: ffs infer {shlex.quote(str(out))} LEFT RIGHT -o OUT")
 
 
 def _cases(expected: ProofSet | None, manifest: Manifest) -> ProofSet | None:
@@ -129,22 +137,14 @@ def _cases(expected: ProofSet | None, manifest: Manifest) -> ProofSet | None:
     return ProofSet(cases)
 
 
-def _proof_notes(proof: Proof | str) -> dict[str, Any]:
-    if isinstance(proof, str):
-        return {"state": proof}
-    return {"state": PASSED if proof.gated else REPORTED, "figures": proof.figures, "failures": proof.failures}
-
-
 def _remedy(graph: Graph, attempts: list[Attempt]) -> str:
     if graph.is_onnx and graph.typed:
         return f"try fp32 ({graph.export_command('fp32')}), or another version of the runtime"
     return REMEDY if attempts[-1].precision != "fp32" else "try another version of the runtime"
 
 
-def _manifest(
-    args: argparse.Namespace, graph: Graph, source: Graph, tensorrt: TensorRt, gpu: Gpu | None, settings: Settings,
-    built: Built, iterations: int, out: Path, why: str,
-) -> Manifest:  # fmt: skip
+def _manifest(order: Order, source: Graph, settings: Settings, built: Built, rebuild: list[str], why: str) -> Manifest:
+    graph, tensorrt, gpu = order.graph, order.tensorrt, order.gpu
     weights = ("checkpoint_sha256", "weights_sha256", "weights")
     noted = source.note("iterations")
     return Manifest(
@@ -152,7 +152,7 @@ def _manifest(
         engine_sha256=hashlib.sha256(built.plan).hexdigest(),
         source=graph.path.name,
         source_sha256=graph.sha256(),
-        command=command(args, iterations, out),
+        command=rebuild,
         runtime=tensorrt.runtime,
         runtime_version=tensorrt.version,
         gpu=gpu.name if gpu else None,
@@ -189,17 +189,3 @@ def _seconds_before(out: Path) -> float | None:
         return read_manifest(out).build_s if manifest_path(out).is_file() else None
     except EngineError:
         return None
-
-
-def _report(out: Path, manifest: Manifest, proof: Proof | str) -> None:
-    if isinstance(proof, Proof):
-        print(f"  {proof.sentence}")
-    elif proof == OWED:
-        print("  proof owed: made when the engine is first opened on a GPU")
-    else:
-        print("  not proven, as --unproven asks")
-    print(
-        f"{out}: {manifest.precision}{f' ({manifest.why_precision})' if manifest.why_precision else ''}, "
-        f"{manifest.engine_bytes / 1e6:.1f} MB, built in {manifest.build_s:.0f} s"
-    )
-    print(f"next: ffs infer {out} LEFT RIGHT -o OUT")

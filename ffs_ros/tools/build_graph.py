@@ -20,6 +20,7 @@ from ffs_ros.onnx_notes import notes_of
 from ffs_ros.proof import NOTE, ProofSet, answered, load_proof
 from ffs_ros.proof_pairs import proof_pairs
 from ffs_ros.tools.build_arguments import sizes_in
+from ffs_ros.weights import SYNTHETIC, WEIGHTS
 
 _DYNAMIC = "dynamic"
 
@@ -35,7 +36,7 @@ class Graph:
     """A source of graphs, of any precision that it has."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = WEIGHTS if str(path) == SYNTHETIC else path
         self.is_onnx = path.suffix == ".onnx"
         if not path.is_file():
             raise BuildError(f"there is no file {path}; expected an .onnx file or a checkpoint")

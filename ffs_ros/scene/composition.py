@@ -39,7 +39,7 @@ class Style:
     exposure: float = 0.15
     """Deviation of the logarithm of right over left."""
     rectification_px: float = 0.5
-    """Largest vertical error."""
+    """Largest vertical error in the middle; twice as large in the corners."""
 
 
 CALM = Style(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

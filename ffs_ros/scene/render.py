@@ -8,7 +8,7 @@ Legend of shapes: B scenes; R rays of a span of pixels; N solids (panes after th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +25,8 @@ from .views import Span, Views, rays_of
 Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
 Mover = Callable[[np.ndarray, Any, Any], Array]
 RAYS_AT_ONCE, ROWS_AT_ONCE = 1 << 13, 4
-"""With NumPy, which does one operation after the other: rays of a picture and rows of a texture whose intermediate
-results stay in the processor's cache."""
+"""On a processor that does one operation after the other: rays of a picture and rows of a texture whose intermediate
+results stay in its cache."""
 
 
 class Drawn(NamedTuple):
@@ -69,10 +69,8 @@ class Renderer:
     def __init__(self, xp: Any, compiled: Compiler | None = None, moved: Mover | None = None) -> None:
         """``compiled`` makes functions faster, as torch.compile does. ``moved(values, dtype, device)`` brings NumPy's
         numbers to a device."""
-        from array_api_compat import is_numpy_namespace
-
         self.xp = xp
-        self._in_portions = is_numpy_namespace(xp)
+        self._is_compiled = compiled is not None
         self._moved = moved or (lambda values, dtype, device: xp.asarray(values, dtype=dtype, device=device))
         compiled = compiled or (lambda function: function)
         self._painted, self._cast, self._shaded = compiled(_painted), compiled(_cast), compiled(_shaded)
@@ -89,32 +87,32 @@ class Renderer:
         ints = self._moved(ints, xp.int64, device)
         numbers = Numbers(self._moved(floats, xp.float32, device), ints, layout)
         exact = numbers if dtype == xp.float32 else Numbers(self._moved(floats, dtype, device), ints, layout)
-        atlas = self._painted(xp, numbers, ROWS_AT_ONCE if self._in_portions else SIDE)
+        in_portions = not self._is_compiled and getattr(device, "type", device) in (None, "cpu")
+        spans = list(_spans(size, RAYS_AT_ONCE if in_portions else size.end))
+        atlas = self._painted(xp, numbers, ROWS_AT_ONCE if in_portions else SIDE)
         *eyes, centres = self._view_numbers(len(drawn.views.position_m), device)
         rays = len(eyes) // 2
 
         def picture(eyes: list[Array], sensors: Sensors) -> Array:
-            lights = [self._light(numbers, atlas, view, size, has_panes, rays**0.5) for view in eyes]
-            return self._exposed(xp, numbers._replace(layout=sensors), lights, size)
+            lights = [self._light(numbers, atlas, view, spans, has_panes, rays**0.5) for view in eyes]
+            return self._exposed(xp, numbers._replace(layout=sensors), lights)
 
         def truth(span: Span) -> tuple[Array, Array | None]:
             met = self._cast(xp, exact, centres, span, has_panes)
             return self._truth(xp, exact, centres, span, met, occlusion)
 
         left, right = picture(eyes[:rays], layout.left_sensors), picture(eyes[rays:], layout.right_sensors)
-        disparity, seen = (self._image(part, size) for part in zip(*map(truth, self._spans(size)), strict=True))
+        disparity, seen = (self._image(parts, size) for parts in zip(*map(truth, spans), strict=True))
         return RenderedBatch(left, right, disparity, seen)
 
-    def _light(self, numbers: Numbers, atlas: Array, view: Array, size: Span, has_panes: bool, density: float) -> Array:
+    def _light(
+        self, numbers: Numbers, atlas: Array, view: Array, spans: list[Span], has_panes: bool, density: float
+    ) -> Array:
         parts = []
-        for span in self._spans(size):
+        for span in spans:
             met = self._cast(self.xp, numbers, view, span, has_panes)
             parts.append(self._shaded(self.xp, numbers, view, span, atlas, met, density))
-        return self._image(parts, size)
-
-    def _spans(self, size: Span) -> list[Span]:
-        step = RAYS_AT_ONCE if self._in_portions else size.end
-        return [size._replace(begin=begin, end=min(begin + step, size.end)) for begin in range(0, size.end, step)]
+        return self._image(parts, spans[0])
 
     def _image(self, parts: Sequence[Array | None], size: Span) -> Array | None:
         """B,R,... of all spans -> B,H,W,..."""
@@ -128,6 +126,11 @@ class Renderer:
             every = self._moved(np.arange(count), self.xp.int64, device)
             self._kept_numbers[count, device] = [every[view : view + 1] for view in range(count)]
         return self._kept_numbers[count, device]
+
+
+def _spans(size: Span, rays: int) -> Iterator[Span]:
+    for begin in range(0, size.end, rays):
+        yield size._replace(begin=begin, end=min(begin + rays, size.end))
 
 
 def _painted(xp: Any, numbers: Numbers, rows_at_once: int) -> Array:
@@ -156,7 +159,7 @@ def _shaded(xp: Any, numbers: Numbers, view: Array, span: Span, atlas: Array, me
     return colour * (1.0 - share) + shade(xp, scenes, atlas, rays, met.pane_depth, met.pane, density) * share
 
 
-def _exposed(xp: Any, numbers: Numbers, lights: list[Array], size: Span) -> Array:
+def _exposed(xp: Any, numbers: Numbers, lights: list[Array]) -> Array:
     """The picture of the mean of the rays' ``lights`` (B,H,W,3)."""
     return expose(xp, sum(lights) / len(lights), unpack(xp, numbers.layout, numbers))
 

@@ -2,16 +2,15 @@
 
 An fp16 graph of ours says itself where it is fp32 (``ffs export --precision fp16``), so its layers are held to the
 types that it has. In an fp32 graph, TAO's say, what is known to need fp32 is found by its kind: norms, softmax and
-means, roots, and the arithmetic directly before and after them.
+means, roots, the arithmetic directly before and after them, and its constants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 _SENSITIVE = ("SOFTMAX", "REDUCE", "NORMALIZATION", "UNARY")
-_ARITHMETIC = ("ELEMENTWISE", "CONSTANT", "SCALE")
+_ARITHMETIC = ("ELEMENTWISE", "SCALE")
 _LEFT_ALONE = ("SHAPE", "CAST", "IDENTITY", "ASSERTION", "CONDITION", "TRIP_LIMIT")
 """Kinds whose precision is not to be chosen."""
 
@@ -35,14 +34,31 @@ def pin(trt: Any, network: Any, typed: bool) -> int:
     return pinned
 
 
-def _sensitive(layers: list[Any]) -> Iterator[int]:
-    """Indices of the layers of a sensitive kind and of the arithmetic beside them."""
+def _sensitive(layers: list[Any]) -> list[int]:
+    """Indices of the layers of a sensitive kind, of the arithmetic beside them, and of the constants that both read."""
     makers = {layer.get_output(j).name: i for i, layer in enumerate(layers) for j in range(layer.num_outputs)}
-    found = {i for i, layer in enumerate(layers) if layer.type.name in _SENSITIVE}
-    beside = set()
-    for i, layer in enumerate(layers):
-        inputs = (layer.get_input(j) for j in range(layer.num_inputs))
-        for maker in (makers.get(tensor.name) for tensor in inputs if tensor is not None):
-            if maker is not None and (i in found) != (maker in found):
-                beside.add(maker if i in found else i)
-    yield from sorted(found | {i for i in beside if layers[i].type.name in _ARITHMETIC})
+    sources = [
+        [
+            makers[tensor.name]
+            for j in range(layer.num_inputs)
+            if (tensor := layer.get_input(j)) and tensor.name in makers
+        ]
+        for layer in layers
+    ]
+    kinds = [layer.type.name for layer in layers]
+    seeds = {i for i, kind in enumerate(kinds) if kind in _SENSITIVE}
+    pairs = {(maker, reader) for reader, makers_ in enumerate(sources) for maker in makers_}
+    beside = {m for m, reader in pairs if reader in seeds} | {reader for m, reader in pairs if m in seeds}
+    found = seeds | {i for i in beside if kinds[i] in _ARITHMETIC}
+    # An epsilon of 1e-12 is 0 in halves; on its way it may be reshaped.
+    waiting = list(found)
+    while waiting:
+        for maker in sources[waiting.pop()]:
+            if maker not in found and (kinds[maker] == "CONSTANT" or _constant_reshaped(maker, kinds, sources)):
+                found.add(maker)
+                waiting.append(maker)
+    return sorted(found)
+
+
+def _constant_reshaped(layer: int, kinds: list[str], sources: list[list[int]]) -> bool:
+    return kinds[layer] == "SHUFFLE" and [kinds[maker] for maker in sources[layer]] == ["CONSTANT"]

@@ -169,7 +169,7 @@ def _manifest(order: Order, source: Graph, settings: Settings, built: Built, reb
         optimization_level=settings.optimization_level,
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         build_s=round(built.build_s, 1),
-        proof={},
+        proof={"state": OWED},
         warnings=built.warnings,
     )
 

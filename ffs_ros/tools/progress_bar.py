@@ -60,22 +60,23 @@ def watched(
     results: list[Any] = []
     errors: list[BaseException] = []
 
+    ended = threading.Event()
+
     def run() -> None:
         try:
             results.append(step(progress.report))
         except BaseException as error:  # raised again in the caller's thread
             errors.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    threading.Thread(target=run, daemon=True).start()
     try:
-        while thread.is_alive():
-            thread.join(_REDRAW_s)
+        while not ended.wait(_REDRAW_s):
             _draw(stream, progress.line())
     except KeyboardInterrupt:
         progress.stopped = True
-        thread.join(_LONGEST_STOP_s if progress.share > 0 else 0.0)
-        if thread.is_alive():
+        if not ended.wait(_LONGEST_STOP_s if progress.share > 0 else 0.0):
             atexit.register(_leave)
         raise
     finally:

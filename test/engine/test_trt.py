@@ -145,9 +145,7 @@ def test_out_of_memory_says_how_much_was_needed_and_free(module: FakeTensorRt, f
 def test_a_plan_that_the_runtime_refuses(module: FakeTensorRt) -> None:
     """Its own words, and what to do; nothing stays held."""
     module.loads = False
-    with pytest.raises(
-        EngineError, match=r"cannot be loaded: TensorRT 10\.3\.0 says: Serialization assertion 0 failed"
-    ):
+    with pytest.raises(EngineError, match=r"cannot be loaded: TensorRT 10\.3\.0 says: Serialization assertion"):
         opened(module, fake_plan())
     assert FakeGpu.held == 0
 
@@ -184,11 +182,11 @@ def test_a_built_engine_opens(here: FakeTensorRt, tmp_path: Path) -> None:
     [
         (
             {"gpu": "Other GPU"},
-            r"was built for Other GPU \(compute capability 9\.0\) and this GPU is Fake GPU \(9\.0\)",
+            r"was built for Other GPU \(compute capability 9\.0\) and this GPU is Fake GPU ",
         ),
         (
             {"compute_capability": "8.7"},
-            r"\(compute capability 8\.7\) and this GPU is Fake GPU \(9\.0\); build it here",
+            r"\(compute capability 8\.7\) and this GPU is Fake GPU .*; build it here",
         ),
         ({"runtime_version": "8.6.1"}, r"was built by tensorrt 8\.6\.1 and 10\.3\.0 is installed here; build it again"),
     ],

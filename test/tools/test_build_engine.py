@@ -1,0 +1,372 @@
+"""``ffs build-engine`` with a TensorRT of arrays: what is built, what is refused, and that nothing half-made stays."""
+
+from __future__ import annotations
+
+import _thread
+import hashlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_tensorrt import FakeGpu, FakeTensorRt
+
+from ffs_ros.cli import main as ffs
+from ffs_ros.engine.manifest import read_engine, read_manifest
+from ffs_ros.engine.onnxrt import OnnxEngine
+from ffs_ros.engine.trt_versions import RTX, TENSORRT, TensorRt
+from ffs_ros.errors import EngineError
+from ffs_ros.proof import NOTE, answered, proof_path
+from ffs_ros.proof_pairs import proof_pairs
+from ffs_ros.tools import build_engine, build_graph
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+SIZE = (32, 64)
+Built = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def module() -> FakeTensorRt:
+    """TensorRT 10, which can be weakly or strongly typed."""
+    return FakeTensorRt()
+
+
+@pytest.fixture
+def built(
+    module: FakeTensorRt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Built:
+    """Runs the command in an empty folder where the fakes are installed; exit code, output, errors."""
+    FakeGpu.held = 0
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FFS_ENGINES", str(tmp_path / "kept"))
+
+    def gpu(index: int) -> FakeGpu:
+        if module.gpu is False:
+            raise EngineError("no NVIDIA GPU is usable here")
+        module.gpu = FakeGpu()
+        return module.gpu
+
+    def runtime(name: str) -> TensorRt:
+        return TensorRt(RTX if not module.can_time else TENSORRT, module)
+
+    module.can_time = True
+    monkeypatch.setattr(build_engine, "imported", runtime)
+    monkeypatch.setattr(build_engine, "opened_gpu", gpu)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            ffs(["build-engine", *map(str, words)])
+        captured = capsys.readouterr()
+        assert FakeGpu.held == 0
+        return int(end.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def proven_onnx(tiny_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A graph that brings a proof set, of the precision that its metadata names; its weights count as trained."""
+    import onnx
+
+    monkeypatch.setattr("ffs_ros.proof.Proof.passed", property(lambda self: not self.failures))
+
+    def write(precision: str = "fp32", **metadata: str) -> Path:
+        path = tiny_onnx(SIZE, precision=precision, height="32", width="64", iterations="8", **metadata)
+        with OnnxEngine(path, None) as engine:
+            content = answered(engine, proof_pairs(SIZE)).content()
+        proof_path(path).write_bytes(content)
+        model = onnx.load(path)
+        model.metadata_props.add(key=NOTE, value=hashlib.sha256(content).hexdigest())
+        onnx.save(model, path)
+        return path
+
+    return write
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+def only_fp32_is_right(disparity: np.ndarray, precision: str) -> np.ndarray:
+    return disparity * np.nan if precision == "fp16" else disparity
+
+
+def test_an_fp16_graph_is_built_strongly_typed_and_proven(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """The graph says what is fp16: no flag. The manifest has what the engine is and how near it came."""
+    source = proven_onnx("fp16", max_disparity="96", checkpoint_sha256="7aee")
+    code, out, _ = built(source, "-o", "bp2.engine")
+    assert code == 0, out
+    manifest, _ = read_engine(tmp_path / "bp2.engine")
+    assert (manifest.precision, manifest.strongly_typed, manifest.io) == ("fp16", True, "image")
+    assert manifest.sizes == {"min": [1, 32, 64], "opt": [1, 32, 64], "max": [1, 32, 64]}
+    assert (manifest.iterations, manifest.max_disparity, manifest.gpu) == (8, 96.0, "Fake GPU")
+    assert manifest.weights == {"checkpoint_sha256": "7aee"}
+    assert manifest.proof["figures"]["mean_px"] == 0.0
+    assert (module.configs[0].flags, module.configs[0].workspace) == (set(), 4 * 2**30)
+    assert f"bp2.engine: fp16, {manifest.engine_bytes / 1e6:.1f} MB" in out
+
+
+def test_a_weakly_typed_runtime_obeys_pins(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt
+) -> None:
+    """TensorRT 8.6: the fp16 flag, constraints that are obeyed, and no TensorFloat-32 in the fp32 parts."""
+    built(proven_onnx("fp32"), "-o", "bp2.engine", "--precision", "fp16")
+    assert module.configs[0].flags == {"FP16", "OBEY_PRECISION_CONSTRAINTS"}
+    assert module.configs[0].tactic_sources == 0b11
+
+
+def test_auto_falls_back_to_fp32_and_says_why(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """fp16 answers NaN here: the engine that is installed is fp32, and both output and manifest say why."""
+    module.answer = only_fp32_is_right
+    code, out, _ = built(proven_onnx("fp32"), "-o", "bp2.engine")
+    assert code == 0
+    manifest = read_manifest(tmp_path / "bp2.engine")
+    assert manifest.precision == "fp32"
+    assert manifest.why_precision.startswith("in fp16 the engine fails its proof: 32x64 in relief: it answers NaN")
+    assert manifest.why_precision in out
+    assert module.configs[1].flags == set()
+
+
+def test_an_engine_that_fails_its_proof_is_not_installed(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """Asked for fp16 alone: which check failed and what to try; what was there stays."""
+    source = proven_onnx("fp32")
+    built(source, "-o", "bp2.engine")
+    before = read_engine(tmp_path / "bp2.engine")
+    module.answer = only_fp32_is_right
+    code, _, err = built(source, "-o", "bp2.engine", "--precision", "fp16")
+    assert code == 2
+    assert "bp2.engine was not installed: in fp16 the engine fails its proof" in err
+    assert "build it with --precision fp32" in err
+    assert read_engine(tmp_path / "bp2.engine") == before
+
+
+def test_a_little_off_is_too_much(built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt) -> None:
+    """0.2 px in the mean, where 0.1 is allowed."""
+    module.answer = lambda disparity, precision: disparity + 0.2
+    code, _, err = built(proven_onnx("fp16"), "-o", "bp2.engine")
+    assert code == 2
+    assert "differs from the fp32 answers by 0.200 px in the mean, expected at most 0.1" in err
+    assert "ffs export CHECKPOINT -o" in err
+    assert "--precision fp32 --size 32x64 --iters 8" in err
+
+
+def test_a_strongly_typed_runtime_wants_an_fp16_graph(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """TensorRT 11 and TensorRT-RTX: from an fp32 graph the command that exports the other; auto takes fp32."""
+    module.BuilderFlag = FakeTensorRt(weak=False).BuilderFlag
+    source = proven_onnx("fp32")
+    command = "--precision fp16 --size 32x64 --iters 8"
+    code, _, err = built(source, "-o", "bp2.engine", "--precision", "fp16")
+    assert code == 2
+    assert f"takes every value's type from the graph, and {source} is fp32; for fp16: ffs export CHECKPOINT -o" in err
+    assert command in err
+    assert files(tmp_path) == []
+    assert built(source, "-o", "bp2.engine")[0] == 0
+    manifest = read_manifest(tmp_path / "bp2.engine")
+    assert manifest.precision == "fp32"
+    assert command in manifest.why_precision
+
+
+def test_two_precisions_that_contradict(built: Built, proven_onnx: Callable[..., Path], tmp_path: Path) -> None:
+    """An fp16 graph has no fp32."""
+    code, _, err = built(proven_onnx("fp16"), "-o", "bp2.engine", "--precision", "fp32")
+    assert code == 2
+    assert "computes in fp16; for fp32: ffs export CHECKPOINT -o" in err
+    assert files(tmp_path) == []
+
+
+def test_a_graph_without_a_proof_set_is_held_to_onnx_runtime(
+    built: Built, tiny_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """TAO's graphs bring none; where ONNX Runtime is not installed only --unproven builds, and the manifest says so."""
+    source = tiny_onnx(SIZE)
+    code, out, _ = built(source, "-o", "bp2.engine")
+    assert code == 0
+    assert "ONNX Runtime makes one" in out
+    assert read_manifest(tmp_path / "bp2.engine").proof["figures"]["mean_px"] == 0.0
+
+
+def test_unproven_only_when_asked_for(
+    built: Built, tiny_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a proof set and without ONNX Runtime."""
+    monkeypatch.setattr(build_graph, "find_spec", lambda name: None)
+    source = tiny_onnx(SIZE)
+    code, _, err = built(source, "-o", "bp2.engine")
+    assert code == 2
+    assert "pip install onnxruntime; or build it with --unproven" in err
+    assert files(tmp_path) == []
+    assert built(source, "-o", "bp2.engine", "--unproven")[0] == 0
+    assert read_manifest(tmp_path / "bp2.engine").proof == {"state": "unproven"}
+
+
+def test_without_a_gpu_the_proof_is_owed(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """TensorRT-RTX ahead of time: the engine is for any GPU and brings its proof set; TensorRT itself wants a GPU."""
+    module.gpu, module.can_time = False, False
+    source = proven_onnx("fp16")
+    code, out, _ = built(source, "-o", "bp2.engine")
+    assert code == 0
+    assert "the proof is owed" in out
+    manifest = read_manifest(tmp_path / "bp2.engine")
+    assert (manifest.gpu, manifest.proof["state"]) == (None, "owed")
+    assert (tmp_path / "bp2.engine.proof.npz").is_file()
+    module.can_time = True
+    code, _, err = built(source, "-o", "other.engine")
+    assert code == 2
+    assert "builds on the GPU that is to run the engine: no NVIDIA GPU is usable here" in err
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        (
+            "Error Code 10: could not find any implementation due to insufficient workspace",
+            "give more with --workspace",
+        ),
+        ("Error Code 1: Cuda Runtime (out of memory)", "the GPU's memory is full: end other programs on it"),
+        ("Error Code 2: misaligned address", "try another --optimization-level, --precision fp32 or another version"),
+    ],
+)
+def test_a_builder_that_gives_up(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path, said: str, remedy: str
+) -> None:
+    """What it said, what it means, and no file."""
+    module.refuses = said
+    code, _, err = built(proven_onnx("fp16"), "-o", "bp2.engine", "--workspace", "0.5", "--no-timing-cache")
+    assert code == 2
+    assert remedy in err
+    assert f"it says: {said}" in err
+    assert files(tmp_path) == []
+
+
+def test_warnings_about_precision_are_shown(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """Each once, in the output and in the manifest; others are not."""
+    module.says = ["No implementation of layer gru obeys the requested constraints"] * 2 + ["CUDA lazy loading is off"]
+    _, _, err = built(proven_onnx("fp16"), "-o", "bp2.engine")
+    assert err == "  warning: No implementation of layer gru obeys the requested constraints\n"
+    assert read_manifest(tmp_path / "bp2.engine").warnings == [module.says[0]]
+
+
+def test_an_interrupted_build_leaves_nothing(
+    built: Built,
+    proven_onnx: Callable[..., Path],
+    module: FakeTensorRt,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C while the builder works stops it at its next report; exit code 130, no file, nothing held."""
+    stopped = []
+
+    def works(config: Any) -> None:
+        monitor = config.progress_monitor
+        monitor.phase_start("Building", None, 10)
+        for step in range(10):
+            stopped.append(not monitor.step_complete("Building", step))
+            if step == 4:
+                _thread.interrupt_main()
+                time.sleep(0.6)
+        module.refuses = "Error Code 9: build cancelled"
+
+    module.during_build = works
+    code, _, _ = built(proven_onnx("fp16"), "-o", "bp2.engine", "--no-timing-cache")
+    assert code == 130
+    assert stopped == [False] * 5 + [True] * 5
+    assert files(tmp_path) == []
+
+
+def test_the_rebuild_command_builds_the_same(built: Built, proven_onnx: Callable[..., Path], tmp_path: Path) -> None:
+    """What the manifest names is what was asked for, from any folder, for any shell."""
+    source = proven_onnx("fp32")
+    words = [
+        "--precision",
+        "fp16",
+        "--workspace",
+        "2.5",
+        "--optimization-level",
+        "1",
+        "--no-timing-cache",
+        "--unproven",
+    ]
+    built(source, "-o", "bp2.engine", *words)
+    first = read_manifest(tmp_path / "bp2.engine")
+    command = shlex.split(first.rebuild_command(tmp_path / "again.engine"))
+    assert command == ["ffs", "build-engine", str(source.resolve()), *words, "-o", str(tmp_path / "again.engine")]
+    built(*command[2:])
+    again = json.loads((tmp_path / "again.engine.json").read_text())
+    differing = {key for key, value in vars(first).items() if again[key] != value}
+    assert differing <= {"command", "built_at", "build_s"}
+
+
+def test_timing_caches_are_shared(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """What one build measured the next one knows; with --no-timing-cache nothing is read or kept."""
+    source = proven_onnx("fp16")
+    module.during_build = lambda config: config.cache.lines.add(b"conv")
+    built(source, "-o", "a.engine", "--no-timing-cache")
+    assert not (tmp_path / "kept").exists()
+    built(source, "-o", "a.engine")
+    known = []
+    module.during_build = lambda config: known.extend(config.cache.lines)
+    built(source, "-o", "b.engine")
+    assert known == [b"conv"]
+    assert files(tmp_path / "kept") == ["timing/tensorrt_10.3.0_Fake_GPU.cache"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["-o", "bp2.trt"], "expected a name that ends in .engine"),
+        (["-o", "none/bp2.engine"], "the folder none of the output does not exist"),
+        (["-o", "a.engine", "--max", "64x128"], "needs both --min and --max"),
+        (["-o", "a.engine", "--min", "32x40", "--max", "64x128"], "multiples of 32"),
+        (["-o", "a.engine", "--min", "96x96", "--max", "64x128"], "expected no axis that falls"),
+        (["-o", "a.engine", "--min", "32x32", "--max", "64x128"], "has one size, 32x64: leave --min"),
+        (["-o", "a.engine", "--iters", "4;8"], "expected numbers, such as --iters 4,8"),
+        (["-o", "a.engine", "--iters", "4"], "has 8 iterations and --iters asks for 4"),
+        (["-o", "a.engine", "--workspace", "0"], "expected GiB above 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    built: Built, proven_onnx: Callable[..., Path], tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    """Before anything is built; no file appears."""
+    code, _, err = built(proven_onnx("fp16"), *words)
+    assert code == 2
+    assert sentence in err
+    assert files(tmp_path) == []
+
+
+def test_a_missing_source_and_a_broken_one(built: Built, tmp_path: Path) -> None:
+    """No such file; a file that the parser refuses."""
+    assert "there is no file none.onnx" in built("none.onnx", "-o", "a.engine")[2]
+    (tmp_path / "empty.onnx").touch()
+    assert "cannot read empty.onnx (no ModelProto)" in built("empty.onnx", "-o", "a.engine", "--unproven")[2]
+
+
+def test_a_proof_set_makes_torch_and_onnx_runtime_needless(
+    built: Built, proven_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is built on a robot has neither."""
+    source = proven_onnx("fp16")
+    for name in ("torch", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert built(source, "-o", "a.engine")[0] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -17,6 +18,18 @@ _USABLE = 0.85
 """Of a GPU's memory; the rest is for what lives only within an operation, and for gaps between blocks."""
 _LARGEST_SHARE_OF_A_SIDE = 0.9
 """Of a crop that did not fit."""
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch found no memory: on a GPU its error has a class, on the CPU only words."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def memory_of(error: RuntimeError) -> tuple[str, int]:
+    """What ran out of memory, in a word, and how many bytes it has in all."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return "GPU", torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    return "computer", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def weight_bytes() -> int:

@@ -30,7 +30,7 @@ from ffs_ros.whole_file import whole_file
 
 from .batches import Place
 from .curve import Curve, TimeLimit
-from .memory import what_fits
+from .memory import is_out_of_memory, memory_of, what_fits
 from .saving import LATEST, Saver, WholeCheckpointIO
 from .sources import Sources, check_data
 from .spec import Spec, plain
@@ -192,13 +192,15 @@ def _sentences(spec: Spec, folder: Path) -> Iterator[None]:
     """What the user can put right, of what happens while training, as an FfsError."""
     try:
         yield
-    except torch.cuda.OutOfMemoryError:
-        total_bytes = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        device, total_bytes = memory_of(error)
         split = spec.dataset.train_dataset
         raise TrainingError(
-            f"the GPU's {total_bytes / 1e9:.0f} GB are too few for batch_size {split.batch_size} at crop_size "
+            f"the {device}'s {total_bytes / 1e9:.0f} GB are too few for batch_size {split.batch_size} at crop_size "
             f"{list(split.augmentation.crop_size)} with train_iters {spec.model.train_iters}: by estimate "
-            f"{what_fits(spec, total_bytes)} fits, when nothing else uses the GPU"
+            f"{what_fits(spec, total_bytes)} fits, when nothing else uses the {device}"
         ) from None
     except OSError as error:
         if error.errno not in NO_SPACE:

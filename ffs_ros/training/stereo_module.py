@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
+from ffs_ros.errors import TrainingError
 from ffs_ros.metrics import PairScores, counted, pooled_per_image, scores
 from ffs_ros.network.model import SIZE_MULTIPLE, FastFoundationStereo
 
 from .loss import final_loss, sequence_loss
+from .memory import is_out_of_memory
 from .random_state import random_state, set_random_state
 from .scenes import SceneBatches
 from .schedule import learning_rate
@@ -118,8 +120,16 @@ class StereoModule(pl.LightningModule):
         height, width = left.shape[-2:]
         padding = (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE)
         left, right = (functional.pad(image.float(), padding, mode="replicate") for image in (left, right))
-        with torch.autocast(self.device.type, enabled=False):
-            maps = self.model(left, right)[..., :height, :width]
+        try:
+            with torch.autocast(self.device.type, enabled=False):
+                maps = self.model(left, right)[..., :height, :width]
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"the memory is too small to validate with {', '.join(batch['name'])} at {width}x{height}, its own "
+                f"size: leave such pairs out of dataset.val_dataset, or scale them and their disparities down"
+            ) from None
         max_disparity_px = self.spec.dataset.max_disparity
         for map_, pair_truth in zip(maps, truth, strict=True) if self.validates else ():
             self.val_losses.append(float(final_loss(map_[None], pair_truth[None], max_disparity_px)))

@@ -143,6 +143,32 @@ def test_too_little_memory_names_a_size_that_fits(spec, capsys, monkeypatch):
     ) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        ("sequence_loss", "GB are too few for batch_size 2 at crop_size [32, 64] with train_iters 1: by estimate"),
+        (
+            "FastFoundationStereo.forward",
+            "left.png at 96x48, its own size: leave such pairs out of dataset.val_dataset",
+        ),
+    ],
+)
+def test_too_little_memory_without_a_gpu(spec, capsys, monkeypatch, broken, sentence):
+    """Torch has no class for it there: in training the crop is to blame, in validation a pair's own size."""
+
+    def overflow(*_: Any) -> Any:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(f"{stereo_module.__name__}.{broken}", overflow)
+
+    def change_(values: dict[str, Any]) -> None:
+        values["dataset"]["train_dataset"]["batch_size"] = 2
+        values["train"]["validation_interval_unit"] = "step"
+
+    assert ffs_train(spec(change_)) == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_two_processes_train_together(spec, tmp_path):
     """On the CPU, with a training pair each and one validation pair; the first process alone writes."""
 

@@ -86,17 +86,11 @@ def main(args: argparse.Namespace) -> None:
         with _step("write and check it"):
             _write(model, temporary)
         for size in [form.size] if form.size else OPEN_SIZES:
-            with _step(f"run it at {size[0]}x{size[1]} in PyTorch and in ONNX Runtime"):
-                proof = prove(temporary, checkpoint.tensors, form, size)
-            print(
-                f"  PyTorch {proof.pytorch_s:.1f} s, ONNX Runtime {proof.onnxruntime_s:.1f} s, on the CPU; "
-                f"they differ by {proof.difference_px:.1e} px at most ({LARGEST_DIFFERENCE_px:g} allowed)\n"
-                f"  both are {proof.error_px:.2f} px (median) from the pair's true disparity"
-            )
+            _compare(temporary, checkpoint, form, size)
         with _step(f"answer the proof set at {', '.join(map(_text, sizes))} in fp32"):
             answers = fp32_answers(temporary, sizes)
-            content = answers.content()
-            temporary_set.write_bytes(content)
+        content = answers.content()
+        temporary_set.write_bytes(content)
         if form.precision == FP16:
             with _step("build the graph in fp16"):
                 model = _model(checkpoint, form)
@@ -121,6 +115,17 @@ def main(args: argparse.Namespace) -> None:
             f"it takes {form.batch} pairs at once, for programs of your own; the node and ffs infer run one pair at a "
             "time: export with --batch 1 for them"
         )
+
+
+def _compare(path: Path, checkpoint: Checkpoint, form: Form, size: tuple[int, int]) -> None:
+    """The fp32 graph in ``path`` against PyTorch. Raises ExportError when they differ."""
+    with _step(f"run it at {_text(size)} in PyTorch and in ONNX Runtime"):
+        proof = prove(path, checkpoint.tensors, form, size)
+    print(
+        f"  PyTorch {proof.pytorch_s:.1f} s, ONNX Runtime {proof.onnxruntime_s:.1f} s, on the CPU; "
+        f"they differ by {proof.difference_px:.1e} px at most ({LARGEST_DIFFERENCE_px:g} allowed)\n"
+        f"  both are {proof.error_px:.2f} px (median) from the pair's true disparity"
+    )
 
 
 def check_range(settings: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _at_least("--pairs", args.pairs, 1)
         _at_least("--seed", args.seed, 0)
         _at_least("--max-disparity", args.max_disparity, 8)
-        write_pairs(args.out, args.pairs, args.seed, _size(args.size), args.max_disparity, style)
+        write_pairs(args.out, args.pairs, args.seed, _size(args.size), args.max_disparity, style, args.right_negative)
     except FfsError as error:
         print("scene:", error, file=sys.stderr)
         sys.exit(2)
@@ -58,11 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{args.out / LIST} lists the pairs, {args.pairs}")
 
 
-def write_pairs(out: Path, pairs: int, seed: int, size: tuple[int, int], max_disparity_px: float, style: Style) -> None:
+def write_pairs(
+    out: Path, pairs: int, seed: int, size: tuple[int, int], max_disparity_px: float, style: Style,
+    right_is_negative: bool = False,
+) -> None:  # fmt: skip
     """Make the folder ``out`` with ``pairs`` pairs of ``size`` (rows, columns) and their list: all of it, or nothing.
 
-    Pair number i is decided by ``seed`` and i, whatever ``pairs`` is. Raises FileError when ``out`` is there already or
-    cannot be made.
+    Pair number i is decided by ``seed`` and i, whatever ``pairs`` is. ``right_is_negative`` reverses the contrast of the
+    right images. Raises FileError when ``out`` is there already or cannot be made.
     """
     import array_api_compat.numpy as xp
 
@@ -75,7 +78,7 @@ def write_pairs(out: Path, pairs: int, seed: int, size: tuple[int, int], max_dis
         temporary.mkdir()
         settings = ", ".join(f"{name} {value:g}" for name, value in asdict(style).items())
         head = f"# rendered: seed {seed}, {size[0]}x{size[1]}, max_disparity {max_disparity_px:g} px; {settings}\n"
-        lines = [head]
+        lines = [head + "# the right images are negatives\n" * right_is_negative]
         for index in range(pairs):
             pair_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
             rendered = render_batch(
@@ -83,7 +86,8 @@ def write_pairs(out: Path, pairs: int, seed: int, size: tuple[int, int], max_dis
             )
             names = [f"left_{index:04d}.png", f"right_{index:04d}.png", f"disparity_{index:04d}.pfm"]
             write_png(temporary / names[0], rendered.left_BHW3[0].astype(np.uint8))
-            write_png(temporary / names[1], rendered.right_BHW3[0].astype(np.uint8))
+            right_HW3 = rendered.right_BHW3[0].astype(np.uint8)
+            write_png(temporary / names[1], 255 - right_HW3 if right_is_negative else right_HW3)
             write_pfm(temporary / names[2], rendered.disparity_BHW[0])
             lines.append(" ".join(names) + "\n")
         (temporary / LIST).write_text("".join(lines), encoding="utf-8")
@@ -114,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
             f"--{name.replace('_', '-')}", metavar="X", type=float, default=defaults[name],
             help=f"{what}, 0 to {most:g} (default: %(default)s)",
         )  # fmt: skip
+    parser.add_argument(
+        "--right-negative", action="store_true",
+        help="reverse the contrast of the right images, as between a visible and a thermal camera",
+    )  # fmt: skip
     return parser
 
 

@@ -63,6 +63,16 @@ def test_a_pair_is_decided_by_the_seed_and_its_number(tmp_path: Path, seeds: lis
     assert len(set(seeds)) == 10
 
 
+def test_a_negative_has_the_other_contrast(tmp_path: Path, seeds: list[int]) -> None:
+    """Of the right image alone: black is white there, and the list says so."""
+    for name, options in {"plain": [], "negative": ["--right-negative"]}.items():
+        __main__.main([str(tmp_path / name), "--pairs", "1", *SMALL, *options])
+    (plain,), (negative,) = (read_annotations(tmp_path / name / "annotations.txt") for name in ("plain", "negative"))
+    np.testing.assert_array_equal(read_rgb(negative.left), read_rgb(plain.left))
+    np.testing.assert_array_equal(read_rgb(negative.right), 255 - read_rgb(plain.right))
+    assert "negatives" in (tmp_path / "negative" / "annotations.txt").read_text(encoding="utf-8")
+
+
 def test_every_field_of_the_style_is_an_option() -> None:
     """With the default that ``Style`` declares, which lies within the option's limits."""
     assert list(__main__.STYLE_OPTIONS) == [field.name for field in fields(Style)]

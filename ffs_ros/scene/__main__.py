@@ -64,8 +64,8 @@ def write_pairs(
 ) -> None:  # fmt: skip
     """Make the folder ``out`` with ``pairs`` pairs of ``size`` (rows, columns) and their list: all of it, or nothing.
 
-    Pair number i is decided by ``seed`` and i, whatever ``pairs`` is. ``right_is_negative`` reverses the contrast of the
-    right images. Raises FileError when ``out`` is there already or cannot be made.
+    Pair number i is decided by ``seed`` and i, whatever ``pairs`` is. ``right_is_negative`` reverses the contrast of
+    the right images. Raises FileError when ``out`` is there already or cannot be made.
     """
     import array_api_compat.numpy as xp
 

@@ -16,22 +16,23 @@ _LEFT_ALONE = ("SHAPE", "CAST", "IDENTITY", "ASSERTION", "CONDITION", "TRIP_LIMI
 
 
 def pin(trt: Any, network: Any, typed: bool) -> int:
-    """Hold layers of ``network`` to fp32, those of a ``typed`` graph to its types; returns how many are in fp32."""
+    """Hold layers of ``network`` to fp32: those that are fp32 in a ``typed`` graph; returns how many."""
     layers = [network.get_layer(index) for index in range(network.num_layers)]
-    if not typed:
+    if not (typed and any(tensor.dtype == trt.float16 for layer in layers for tensor in _outputs(layer))):
         layers = [layers[index] for index in _sensitive(layers)]
     pinned = 0
     for layer in layers:
-        outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
-        kinds = {tensor.dtype for tensor in outputs}
-        if layer.type.name in _LEFT_ALONE or len(kinds) != 1 or not kinds <= {trt.float32, trt.float16}:
+        if layer.type.name in _LEFT_ALONE or {tensor.dtype for tensor in _outputs(layer)} != {trt.float32}:
             continue
-        (kind,) = kinds
-        layer.precision = kind
+        layer.precision = trt.float32
         for index in range(layer.num_outputs):
-            layer.set_output_type(index, kind)
-        pinned += kind == trt.float32
+            layer.set_output_type(index, trt.float32)
+        pinned += 1
     return pinned
+
+
+def _outputs(layer: Any) -> list[Any]:
+    return [layer.get_output(index) for index in range(layer.num_outputs)]
 
 
 def _sensitive(layers: list[Any]) -> list[int]:
@@ -46,7 +47,7 @@ def _sensitive(layers: list[Any]) -> list[int]:
         for layer in layers
     ]
     kinds = [layer.type.name for layer in layers]
-    seeds = {i for i, kind in enumerate(kinds) if kind in _SENSITIVE}
+    seeds = {i for i, kind in enumerate(kinds) if kind in _SENSITIVE and "Erf" not in layers[i].name}
     pairs = {(maker, reader) for reader, makers_ in enumerate(sources) for maker in makers_}
     beside = {m for m, reader in pairs if reader in seeds} | {reader for m, reader in pairs if m in seeds}
     found = seeds | {i for i in beside if kinds[i] in _ARITHMETIC}

@@ -47,6 +47,8 @@ class Built(NamedTuple):
     """``min``, ``opt``, ``max``: [batch, rows, columns]"""
     io: str
     strongly_typed: bool
+    held_to_fp32: int | None
+    """Layers whose type the builder was not free to choose; None where it never is."""
     warnings: list[str]
     """What the builder said about precision, each sentence once."""
     build_s: float
@@ -80,10 +82,11 @@ def build(
         config.builder_optimization_level = settings.optimization_level
         config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is to be fp32; TensorFloat-32 rounds as fp16 does
         tensorrt.avoid_libraries(config)
+        held_to_fp32 = None
         if settings.precision == FP16 and not strong:
             config.set_flag(trt.BuilderFlag.FP16)
             config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
-            pin(trt, network, settings.typed)
+            held_to_fp32 = pin(trt, network, settings.typed)
         sizes, io = _shapes(builder, config, network, settings.sizes, onnx)
         tensorrt.watch(config, report)
         cache = None
@@ -98,7 +101,7 @@ def build(
             del held
         content = bytes(plan)
     warnings = [one for one in dict.fromkeys(tensorrt.logger.warnings) if _ABOUT_PRECISION.search(one)]
-    return Built(content, sizes, io, strong, warnings, time.perf_counter() - begin_s)
+    return Built(content, sizes, io, strong, held_to_fp32, warnings, time.perf_counter() - begin_s)
 
 
 def _shapes(
@@ -125,6 +128,15 @@ def _shapes(
         return {bound: [batch, rows, columns] for bound in ("min", "opt", "max")}, io
     if wanted is None:
         raise EngineError(f"{onnx} leaves axes open: give their range, such as --min 320x320 --max 480x736")
+    for size in wanted:
+        given = [
+            length for length, fixed in zip(size, (batch, rows, columns), strict=True) if fixed not in (-1, length)
+        ]
+        if given and given != [1]:  # one pair is what is meant where no number is given
+            raise EngineError(
+                f"{onnx} takes {batch}x{rows}x{columns} (pairs, rows, columns; -1 is open), and the range asks for "
+                f"{'x'.join(map(str, size))}; export it with the axes open that are to vary"
+            )
     sizes = [
         [given if length == -1 else length for length, given in zip((batch, rows, columns), size, strict=True)]
         for size in wanted

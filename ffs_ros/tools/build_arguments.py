@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"iterations of a checkpoint's engine (default: {DEFAULT_ITERATIONS}); several: NAME_4iters.engine each",
     )  # fmt: skip
     parser.add_argument("--size", metavar="HxW", help="rows x columns of a checkpoint's engine; as in ffs export")
-    parser.add_argument("--io", choices=[*INPUTS], default=next(iter(INPUTS)), help="a checkpoint's; as in ffs export")
+    parser.add_argument("--io", choices=[*INPUTS], help="of a checkpoint's engine; as in ffs export")
     for bound, what in (("min", "smallest"), ("opt", "usual (default: that of --max)"), ("max", "largest")):
         parser.add_argument(
             f"--{bound}", metavar="[Nx]HxW", help=f"{what} size, where the graph leaves it open; N pairs (default: 1)"

@@ -79,6 +79,8 @@ def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, s
                 failed = f"in {precision} {error}"
                 print(f"  {failed}", flush=True)
                 continue
+        if built.held_to_fp32 is not None:
+            print(f"  {built.held_to_fp32} layers held to fp32", flush=True)
         for warning in built.warnings:
             print(f"  warning: {warning}", file=sys.stderr)
         manifest = _manifest(order, source, settings, built, command(args, iterations, out), why or failed)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import shlex
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +21,7 @@ from ffs_ros.errors import BuildError
 from ffs_ros.onnx_notes import notes_of
 from ffs_ros.proof import NOTE, ProofSet, answered, load_proof
 from ffs_ros.proof_pairs import proof_pairs
-from ffs_ros.tools.build_arguments import sizes_in
+from ffs_ros.tools.build_arguments import sizes_in, sizes_of
 from ffs_ros.weights import SYNTHETIC, WEIGHTS
 
 _DYNAMIC = "dynamic"
@@ -98,6 +100,8 @@ class Graph:
     def onnx(self, precision: str, iterations: int, args: argparse.Namespace, folder: Path) -> Path:
         """The ONNX file to build from: this one, or an export into ``folder``."""
         if self.is_onnx:
+            if args.size or args.io:
+                raise BuildError(f"--size and --io are for checkpoints, and {self.path} has its own: leave them away")
             noted = self.note("iterations")
             if args.iters and noted not in (None, str(iterations)):
                 raise BuildError(
@@ -109,14 +113,22 @@ class Graph:
 
 
 def _exported(checkpoint: Path, out: Path, precision: str, iterations: int, args: argparse.Namespace) -> Path:
-    """``ffs export`` into ``out``; its steps are printed, its last words, which name a file that will not stay, too."""
+    """``ffs export`` into ``out``, without its own words: they name a file that does not stay."""
     from ffs_ros.tools import export
 
-    words = [str(checkpoint), "-o", str(out), "--precision", precision, "--iters", str(iterations), "--io", args.io]
-    words += ["--dynamic-size"] if args.max else ["--size", args.size or export.DEFAULT_SIZE]
+    words = [str(checkpoint), "-o", str(out), "--precision", precision, "--iters", str(iterations)]
+    words += ["--io", args.io] if args.io else []
+    if sizes := sizes_of(args):
+        words += ["--dynamic-size", "--batch", "1" if sizes[0][0] == sizes[2][0] == 1 else _DYNAMIC]
+        for bound, (_, rows, columns) in zip(("min", "opt", "max"), sizes, strict=True):
+            words += [f"--{bound}", f"{rows}x{columns}"]
+    else:
+        words += ["--size", args.size or export.DEFAULT_SIZE]
     parser = argparse.ArgumentParser(prog="ffs export")
     export.add_arguments(parser)
-    export.main(parser.parse_args(words))
+    print(f"exporting {checkpoint.name} in {precision}, {iterations} iterations ...", flush=True)
+    with redirect_stdout(io.StringIO()):
+        export.main(parser.parse_args(words))
     return out
 
 

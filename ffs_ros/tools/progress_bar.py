@@ -70,8 +70,8 @@ def watched(
         finally:
             ended.set()
 
-    threading.Thread(target=run, daemon=True).start()
     try:
+        threading.Thread(target=run, daemon=True).start()
         while not ended.wait(_REDRAW_s):
             _draw(stream, progress.line())
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import argparse
 import hashlib
 import json
 import shlex
@@ -24,6 +25,7 @@ from ffs_ros.errors import EngineError
 from ffs_ros.proof import NOTE, answered, proof_path
 from ffs_ros.proof_pairs import proof_pairs
 from ffs_ros.tools import build_engine, build_graph
+from ffs_ros.tools.build_arguments import outputs_of
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -353,6 +355,46 @@ def test_what_makes_no_sense_is_refused(
     assert code == 2
     assert sentence in err
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sizes"),
+    [
+        ([], None),
+        (["--min", "32x32", "--max", "64x128"], [[1, 32, 32], [1, 64, 128], [1, 64, 128]]),
+        (["--min", "32x32", "--opt", "32x64", "--max", "64x128"], [[1, 32, 32], [1, 32, 64], [1, 64, 128]]),
+        (["--min", "32x32", "--max", "4x64x128"], None),
+    ],
+)
+def test_open_axes_get_a_range(
+    built: Built, tiny_onnx: Callable[..., Path], tmp_path: Path, words: list[str], sizes: list[list[int]] | None
+) -> None:
+    """A range is needed, and only for what is open."""
+    code, _, err = built(tiny_onnx(), "-o", "a.engine", "--unproven", *words)
+    if sizes is None:
+        assert code == 2
+        wanted = (
+            "takes 1x-1x-1 (pairs, rows, columns; -1 is open), and the range asks for 4x64x128" if words else "--min"
+        )
+        assert wanted in err
+    else:
+        assert list(read_manifest(tmp_path / "a.engine").sizes.values()) == sizes
+
+
+def test_the_range_that_a_graph_was_exported_for_is_its_engines(
+    built: Built, tiny_onnx: Callable[..., Path], tmp_path: Path
+) -> None:
+    """``ffs export --dynamic-size`` notes it."""
+    assert built(tiny_onnx(sizes="32x32 32x64 64x64"), "-o", "a.engine", "--unproven")[0] == 0
+    assert list(read_manifest(tmp_path / "a.engine").sizes.values()) == [[1, 32, 32], [1, 32, 64], [1, 64, 64]]
+
+
+def test_several_iterations_are_several_engines(tmp_path: Path) -> None:
+    """One keeps the name that was given."""
+    args = argparse.Namespace(out=tmp_path / "bp2.engine", iters="4,8")
+    assert outputs_of(args) == {4: tmp_path / "bp2_4iters.engine", 8: tmp_path / "bp2_8iters.engine"}
+    args.iters = "4"
+    assert outputs_of(args) == {4: tmp_path / "bp2.engine"}
 
 
 def test_a_missing_source_and_a_broken_one(built: Built, tmp_path: Path) -> None:

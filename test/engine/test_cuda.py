@@ -1,0 +1,214 @@
+"""One engine's share of a GPU, with a PyCUDA and a driver library that only take notes."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ffs_ros.engine import cuda
+from ffs_ros.engine.cuda import opened_gpu
+from ffs_ros.errors import EngineError
+
+
+class FakeDriver(ModuleType):
+    """``pycuda.driver``: a stack of contexts, and what is allocated."""
+
+    Error = type("Error", (Exception,), {})
+    MemoryError = type("MemoryError", (Error,), {})
+    LogicError = type("LogicError", (Error,), {})
+
+    def __init__(self) -> None:
+        super().__init__("pycuda.driver")
+        self.stack: list[str] = []
+        self.held: list[Any] = []
+        self.fails = ""
+        self.Context = SimpleNamespace(pop=self.stack.pop)
+        self.Device = _Device
+        _Device.driver = self
+
+    def init(self) -> None:
+        if self.fails == "init":
+            raise self.LogicError("cuInit failed: no CUDA-capable device is detected")
+
+    def Stream(self) -> Any:
+        def synchronize() -> None:
+            if self.fails == "synchronize":
+                raise self.LogicError("an illegal memory access was encountered")
+
+        return SimpleNamespace(handle=11, synchronize=synchronize)
+
+    def mem_get_info(self) -> tuple[int, int]:
+        return 5, 9
+
+    def mem_alloc(self, nbytes: int) -> Any:
+        assert self.stack
+        if nbytes > 100:
+            raise self.MemoryError("cuMemAlloc failed: out of memory")
+        return _Allocation(self)
+
+    def pagelocked_empty(self, nbytes: int, dtype: Any) -> np.ndarray:
+        assert self.stack
+        return _Pinned(nbytes, _Allocation(self))
+
+    def memcpy_htod_async(self, *arguments: Any) -> None:
+        self.copied = arguments
+
+
+class _Allocation(int):
+    def __new__(cls, driver: FakeDriver) -> _Allocation:
+        one = super().__new__(cls, 4096)
+        one.driver = driver  # type: ignore[attr-defined]
+        driver.held.append(one)
+        return one
+
+    def free(self) -> None:
+        assert self.driver.stack  # type: ignore[attr-defined]
+        self.driver.held.remove(self)  # type: ignore[attr-defined]
+
+
+def _Pinned(nbytes: int, base: Any) -> Any:
+    return SimpleNamespace(base=base, nbytes=nbytes)
+
+
+class _Device:
+    driver: FakeDriver
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    @staticmethod
+    def count() -> int:
+        return 2
+
+    def name(self) -> str:
+        return "Fake GPU"
+
+    def compute_capability(self) -> tuple[int, int]:
+        return 8, 7
+
+    def retain_primary_context(self) -> Any:
+        return SimpleNamespace(push=lambda: self.driver.stack.append(f"context {self.index}"))
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
+    driver = FakeDriver()
+    package = ModuleType("pycuda")
+    package.driver = driver  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    cuda._primary_context.cache_clear()
+    return driver
+
+
+def test_the_context_is_current_only_inside(driver: FakeDriver) -> None:
+    """Pushed and popped around each use, also when that fails."""
+    gpu = opened_gpu(1)
+    assert (gpu.name, gpu.compute_capability, gpu.stream) == ("Fake GPU", "8.7", 11)
+    assert driver.stack == []
+    with gpu.current():
+        assert driver.stack == ["context 1"]
+        assert gpu.memory_bytes() == (5, 9)
+    with pytest.raises(ZeroDivisionError), gpu.current():
+        raise ZeroDivisionError
+    assert driver.stack == []
+
+
+def test_what_was_handed_out_is_freed(driver: FakeDriver) -> None:
+    """Buffers and pinned memory, inside the context; closing twice is fine; also after the GPU has failed."""
+    for fails in ("", "synchronize"):
+        gpu = opened_gpu(0)
+        with gpu.current():
+            assert gpu.buffer(10) == 4096
+            gpu.pinned(10)
+            with pytest.raises(MemoryError, match="out of memory"):
+                gpu.buffer(1000)
+        assert len(driver.held) == 2
+        driver.fails = fails
+        gpu.close()
+        gpu.close()
+        assert driver.held == []
+        assert driver.stack == []
+
+
+def test_a_gpu_that_fails_is_a_sentence(driver: FakeDriver) -> None:
+    """Whatever was enqueued shows up when it is waited for."""
+    gpu = opened_gpu(0)
+    driver.fails = "synchronize"
+    with (
+        gpu.current(),
+        pytest.raises(EngineError, match=r"the GPU failed \(an illegal memory.*start the program"),
+    ):
+        gpu.synchronize()
+
+
+def test_no_gpu_and_no_such_gpu(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to look at."""
+    with pytest.raises(EngineError, match="there is no GPU 2: 2 found, counted from 0; set gpu_index"):
+        opened_gpu(2)
+    driver.fails = "init"
+    with pytest.raises(EngineError, match=r"no NVIDIA GPU can be used here \(cuInit failed.*check nvidia-smi"):
+        opened_gpu(0)
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
+    with pytest.raises(EngineError, match=r"needs PyCUDA, which does not import .*pip install pycuda"):
+        opened_gpu(0)
+
+
+class FakeLibrary:
+    """``libcuda.so.1``: notes of the calls; ``fails`` names the one that returns an error."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.calls: list[str] = []
+        self.fails = fails
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> int:
+            self.calls.append(name)
+            if name == "cuStreamEndCapture" and not self.fails:
+                ctypes.cast(arguments[1], ctypes.POINTER(ctypes.c_void_p))[0] = 77
+            return 700 * (name == self.fails)
+
+        return call
+
+
+def recorded(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, library: FakeLibrary, enqueue: Any) -> Any:
+    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda name: library)
+    gpu = opened_gpu(0)
+    with gpu.current():
+        return gpu.recorded(enqueue)
+
+
+def test_a_run_is_recorded_launched_and_freed(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the driver's own functions, in their order."""
+    library = FakeLibrary()
+    replay = recorded(driver, monkeypatch, library, lambda: library.calls.append("enqueue"))
+    assert replay is not None
+    replay.launch()
+    replay.free()
+    assert library.calls == [
+        "cuStreamBeginCapture_v2", "enqueue", "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphDestroy",
+        "cuGraphLaunch", "cuGraphExecDestroy",
+    ]  # fmt: skip
+    library.fails = "cuGraphLaunch"
+    with pytest.raises(EngineError, match=r"the GPU failed \(CUDA error 700\)"):
+        replay.launch()
+
+
+@pytest.mark.parametrize("fails", ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "enqueue"])
+def test_what_cannot_be_recorded_is_none(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    """And a recording that was begun is ended."""
+    library = FakeLibrary(fails)
+
+    def enqueue() -> None:
+        if fails == "enqueue":
+            raise EngineError("not now")
+
+    assert recorded(driver, monkeypatch, library, enqueue) is None
+    ends = library.calls.count("cuStreamEndCapture")
+    assert ends == (fails != "cuStreamBeginCapture_v2")

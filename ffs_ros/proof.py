@@ -83,11 +83,14 @@ class Proof(NamedTuple):
     failures: list[str]
     """Each check that was not passed, in words."""
     gated: bool
-    """The weights are trained, as they solve known shifts in fp32: an engine that fails must not be used."""
+    """The weights are trained, as they solve known shifts in fp32: an engine that fails must not be used.
+
+    Of other weights only an engine that is not finite must not be.
+    """
 
     @property
     def passed(self) -> bool:
-        return not (self.gated and self.failures)
+        return self.figures["finite"] and not (self.gated and self.failures)
 
     @property
     def sentence(self) -> str:

@@ -125,6 +125,7 @@ def test_untrained_weights_are_only_measured():
     assert len(found.failures) == 3
     assert (found.gated, found.passed) == (False, True)
     assert "no verdict" in found.sentence
+    assert not prove(Knowing(proof.cases, one_pixel(np.nan)), proof).passed
 
 
 def test_what_solving_means():

@@ -112,7 +112,7 @@ def test_halves(checkpoint, tmp_path, capsys):
 
 def test_trained_weights_that_halves_do_not_hold_are_not_written(checkpoint, tmp_path, monkeypatch, capsys):
     """A failed comparison with fp32 ends the export when the weights are trained; the sentence has the figures."""
-    failed = Proof({}, ["64x96 in relief: it answers NaN or infinity"], gated=True)
+    failed = Proof({"finite": False}, ["64x96 in relief: it answers NaN or infinity"], gated=True)
     monkeypatch.setattr(export_proof.proof, "prove", lambda *_: failed)
     assert ffs(checkpoint, "-o", tmp_path / "model.onnx", "--size", "64x96", "--iters", 1, "--precision", "fp16") == 2
     said = capsys.readouterr().err

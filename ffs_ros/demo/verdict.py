@@ -14,9 +14,9 @@ from ffs_ros.advice import few_answers
 from ffs_ros.demo.pair import DemoPair
 from ffs_ros.geometry import depth_from_disparity
 
-LEAST_DENSITY_RENDERED = 0.75
-MOST_MEAN_ERROR_RENDERED_PX = 1.0
-"""An offset of one pixel is a mistake of ours; bare, shining and thin surfaces cost any engine about half of that."""
+LEAST_DENSITY_RENDERED = 0.9
+MOST_MEAN_ERROR_RENDERED_PX = 0.5
+"""An offset of one pixel is a mistake of ours; edges and thin things cost any engine about half of this limit."""
 MOST_DEPTH_ERROR_RENDERED = 0.03
 MOST_WRONG = 0.5
 """Share of pixels off by more than 3 px from the ground truth of a real pair: more is no match but a mistake in scale,

@@ -9,6 +9,7 @@ Legend of shapes: B scenes; R rays of a span of pixels; N solids (panes after th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ class Renderer:
         numbers to a device."""
         self.xp = xp
         self._is_compiled = compiled is not None
-        self._moved = moved or (lambda values, dtype, device: xp.asarray(values, dtype=dtype, device=device))
+        self._moved = moved or partial(_moved, xp)
         compiled = compiled or (lambda function: function)
         self._painted, self._cast, self._shaded = compiled(_painted), compiled(_cast), compiled(_shaded)
         self._exposed, self._truth = compiled(_exposed), compiled(_truth)
@@ -126,6 +127,14 @@ class Renderer:
             every = self._moved(np.arange(count), self.xp.int64, device)
             self._kept_numbers[count, device] = [every[view : view + 1] for view in range(count)]
         return self._kept_numbers[count, device]
+
+
+def _moved(xp: Any, values: np.ndarray, dtype: Any, device: Any) -> Array:
+    from array_api_compat import is_numpy_namespace
+
+    if is_numpy_namespace(xp):  # whose asarray is not there for the NumPy of Ubuntu 22.04
+        return values.astype(dtype)
+    return xp.asarray(values, dtype=dtype, device=device)
 
 
 def _spans(size: Span, rays: int) -> Iterator[Span]:

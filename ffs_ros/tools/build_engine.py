@@ -147,7 +147,6 @@ def _remedy(graph: Graph, attempts: list[Attempt]) -> str:
 
 def _manifest(order: Order, source: Graph, settings: Settings, built: Built, rebuild: list[str], why: str) -> Manifest:
     graph, tensorrt, gpu = order.graph, order.tensorrt, order.gpu
-    weights = ("checkpoint_sha256", "weights_sha256", "weights")
     noted = source.note("iterations")
     return Manifest(
         engine_bytes=len(built.plan),
@@ -166,7 +165,7 @@ def _manifest(order: Order, source: Graph, settings: Settings, built: Built, reb
         sizes=built.sizes,
         max_disparity=float(source.note("max_disparity") or MAX_DISPARITY_px),
         iterations=int(noted) if noted else None,
-        weights={key: value for key in weights if (value := source.note(key))},
+        weights=source.weights,
         workspace_GiB=settings.workspace_GiB,
         optimization_level=settings.optimization_level,
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),

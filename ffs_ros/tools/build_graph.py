@@ -17,12 +17,13 @@ from typing import NamedTuple
 from ffs_ros.engine import open_engine
 from ffs_ros.engine.trt_build import FP16, FP32, Sizes
 from ffs_ros.engine.trt_versions import AUTO, TensorRt
+from ffs_ros.engine.weights_beside import check_weights
 from ffs_ros.errors import BuildError
 from ffs_ros.onnx_notes import notes_of
 from ffs_ros.proof import NOTE, ProofSet, answered, load_proof
 from ffs_ros.proof_pairs import proof_pairs
 from ffs_ros.tools.build_arguments import sizes_in, sizes_of
-from ffs_ros.weights import SYNTHETIC, WEIGHTS
+from ffs_ros.weights import GRAPH, SYNTHETIC, WEIGHTS
 
 _DYNAMIC = "dynamic"
 
@@ -43,6 +44,7 @@ class Graph:
         if not path.is_file():
             raise BuildError(f"there is no file {path}; expected an .onnx file or a checkpoint")
         self.notes = notes_of(path) if self.is_onnx else {}
+        check_weights(path, self.notes)
 
     @property
     def typed(self) -> bool:
@@ -57,6 +59,14 @@ class Graph:
         """The range that a graph of open size was exported for."""
         texts = (self.note("sizes") or "").split()
         return sizes_in(dict(zip(("smallest", "usual", "largest"), texts, strict=True))) if len(texts) == 3 else None
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """What identifies the weights: SHA-256 of the checkpoint, and the name of those that ship."""
+        sha256, name = self.note("checkpoint_sha256"), self.note("weights")
+        if sha256 is not None and sha256 == notes_of(GRAPH).get("ffs_ros.weights_sha256"):
+            name = SYNTHETIC
+        return {key: value for key, value in (("checkpoint_sha256", sha256), ("weights", name)) if value}
 
     def sha256(self) -> str:
         with self.path.open("rb") as file:

@@ -39,6 +39,7 @@ def test_checkpoint_to_fp16_engine_in_one_command(tmp_path: Path, capsys: pytest
     assert (manifest.gpu, manifest.source, manifest.io) == (None, WEIGHTS.name, "image")
     assert 25e6 < manifest.engine_bytes < 100e6
     assert manifest.warnings == []
+    assert manifest.weights["weights"] == "ffs-synthetic"
     proof_set = read_proof(owed_proof_path(path), manifest.proof["file_sha256"], path.name)
     assert {case.size for case in proof_set.cases} == {(64, 128)}
     words = f"ffs build-engine ffs-synthetic --runtime tensorrt_rtx --size 64x128 --iters 1 -o {path}"

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 EXPORT_PACKAGES = "pip install torch onnx onnxruntime safetensors (see docs/install.md)"
+TRAIN_PACKAGES = (
+    "pip install torch lightning tensorboard optuna safetensors pyyaml array-api-compat (see docs/training.md)"
+)
+TENSORRT_PACKAGES = "pip install tensorrt pycuda (see docs/engines.md)"
+RTX_PACKAGES = "pip install tensorrt-rtx (see docs/engines.md)"
 ROS_PACKAGES = (
     "pip install 'ros-rclpy[fastrtps]' ros-lifecycle-msgs ros-sensor-msgs ros-stereo-msgs ros-diagnostic-msgs "
     "(see docs/install.md)"

@@ -13,7 +13,16 @@ from ffs_ros import advice
 SETUP = (Path(__file__).resolve().parent.parent / "setup.py").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("extra", "command"), [("export", advice.EXPORT_PACKAGES), ("ros", advice.ROS_PACKAGES)])
+@pytest.mark.parametrize(
+    ("extra", "command"),
+    [
+        ("export", advice.EXPORT_PACKAGES),
+        ("ros", advice.ROS_PACKAGES),
+        ("train", advice.TRAIN_PACKAGES),
+        ("tensorrt", advice.TENSORRT_PACKAGES),
+        ("rtx", advice.RTX_PACKAGES),
+    ],
+)
 def test_packages_are_those_of_the_extra(extra: str, command: str) -> None:
     """The package is not on an index, so the commands name what its extras name."""
     assignments = [node for node in ast.parse(SETUP).body if isinstance(node, ast.Assign)]

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ffs_ros.advice import WITHOUT_A_NETWORK
+from ffs_ros.advice import RTX_PACKAGES, TENSORRT_PACKAGES, WITHOUT_A_NETWORK
 from ffs_ros.errors import EngineError
 
 AUTO, TENSORRT, RTX = "auto", "tensorrt", "tensorrt_rtx"
@@ -30,9 +30,9 @@ RUNTIMES = (TENSORRT, RTX)
 _TITLES = {TENSORRT: "TensorRT", RTX: "TensorRT-RTX"}
 _OLDEST = (8, 6)
 _INSTALL = {
-    TENSORRT: "pip install 'ffs_ros[tensorrt]' (on a Jetson JetPack brings it: use an environment made with "
+    TENSORRT: f"{TENSORRT_PACKAGES} (on a Jetson JetPack brings it: use an environment made with "
     "--system-site-packages)",
-    RTX: "pip install 'ffs_ros[rtx]'",
+    RTX: RTX_PACKAGES,
 }
 
 _MOST_MESSAGES = 10_000

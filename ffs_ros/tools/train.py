@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ffs_ros.advice import TRAIN_PACKAGES
 from ffs_ros.errors import TrainingError
 
 HELP = """\
@@ -41,8 +42,7 @@ def main(args: argparse.Namespace) -> None:
         if error.name is None or error.name.startswith("ffs_ros"):
             raise
         raise TrainingError(
-            f"training needs the Python package '{error.name}', which is not installed; type: pip install "
-            f"'ffs_ros[train]'"
+            f"training needs the Python package '{error.name}', which is not installed; {TRAIN_PACKAGES}"
         ) from None
     spec = read_spec(args.spec)
     if args.tune is None:

@@ -100,7 +100,7 @@ def test_without_ros_the_command_says_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["engine sgbm", "pairs images"])
+@pytest.mark.parametrize("moment", ["]: engine ", "pairs images"])
 def test_signals_end_it_cleanly(moment: str, signal_number: int, start_node: Callable[..., Any]) -> None:
     """Ctrl-C and a launch file's SIGTERM, while it starts or runs: exit code 0 and no traceback."""
     node = start_node()

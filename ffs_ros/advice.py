@@ -6,7 +6,7 @@ from pathlib import Path
 
 EXPORT_PACKAGES = "pip install torch onnx onnxruntime safetensors (see docs/install.md)"
 TRAIN_PACKAGES = (
-    "pip install torch lightning tensorboard optuna safetensors pyyaml array-api-compat (see docs/training.md)"
+    "pip install torch lightning tensorboard optuna safetensors array-api-compat pyyaml (see docs/training.md)"
 )
 TENSORRT_PACKAGES = "pip install tensorrt pycuda (see docs/engines.md)"
 RTX_PACKAGES = "pip install tensorrt-rtx (see docs/engines.md)"

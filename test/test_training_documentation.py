@@ -1,0 +1,102 @@
+"""docs/training.md says what the code does: keys, defaults and limits, specs and commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+import pytest
+
+pytest.importorskip("torch")
+yaml = pytest.importorskip("yaml")
+
+from ffs_ros.scene import __main__ as scene_files  # noqa: E402
+from ffs_ros.training.keys import Limits  # noqa: E402
+from ffs_ros.training.spec import MAY_DIFFER, Model, Spec, spec_from  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+
+
+class Row(NamedTuple):
+    """The first columns of the table of keys."""
+
+    key: str
+    default: str
+    limits: str
+
+
+def declared(kind: type = Spec, path: str = "") -> Iterator[Row]:
+    """Every key that a spec may have, in the order of its declaration: one split for both, and no fixed widths."""
+    for field in fields(kind):
+        name, hint = f"{path}{field.name}", get_type_hints(kind)[field.name]
+        if name == "dataset.val_dataset" or (kind is Model and field.name not in MAY_DIFFER):
+            continue
+        if is_dataclass(hint):
+            yield from declared(hint, f"{name}.")
+        else:
+            assert field.default is not MISSING
+            yield Row(name, shown(field.default), limits_in_words(field.metadata.get("limits", Limits())))
+
+
+def shown(value: Any) -> str:
+    """As YAML has it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(shown, value)) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def limits_in_words(limits: Limits) -> str:
+    """Empty when anything will do."""
+    if limits.choices:
+        return ", ".join(map(shown, limits.choices))
+    bounds = {"at least": limits.least, "above": limits.above, "at most": limits.most}
+    return ", ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+
+
+def test_the_table_has_every_key_as_it_is_declared() -> None:
+    """Key, default and limits of each row are the declaration's, in its order."""
+    cells = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in DOCUMENT.splitlines() if line.startswith("| `")
+    ]
+    rows = [Row(key.strip("`"), *rest[:2]) for key, *rest in cells if len(rest) == 3]
+    assert rows == list(declared())
+
+
+def test_the_specs_can_be_trained_with() -> None:
+    """Every YAML block that is a whole spec passes the checks."""
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)]
+    whole = [block for block in blocks if "dataset" in block]
+    assert len(whole) >= 2
+    for block in whole:
+        spec_from(block)
+
+
+def test_the_rendering_commands_can_be_typed() -> None:
+    """Every ``python -m ffs_ros.scene`` of a shell block has options that exist, those in its variable included."""
+    shell = "\n".join(re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL))
+    (style,) = re.findall(r'^style="(.*)"$', shell, re.MULTILINE)
+    commands = re.findall(r"^python -m ffs_ros\.scene (.*)$", shell, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        assert scene_files._parser().parse_args(command.replace("$style", style).split()).right_negative
+
+
+def test_what_it_says_is_what_the_code_says() -> None:
+    """The texts of the table of messages are in the sources."""
+    rows = DOCUMENT.split("## What it says")[1].split("## Keys")[0].splitlines()
+    texts = [row.split("|")[1].strip() for row in rows if row.startswith("|")][2:]
+    code = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "ffs_ros").rglob("*.py"))
+    joined = re.sub(r'"\s*f?"', "", code)  # sentences are written in several pieces
+    patterns = [re.escape(text).replace(re.escape("..."), ".*") for text in texts]
+    assert len(texts) > 10
+    assert [text for text, pattern in zip(texts, patterns, strict=True) if not re.search(pattern, joined)] == [
+        "No space left on device"  # the system's own
+    ]

@@ -48,7 +48,7 @@ PARTS = {  # a folder, or a file that has rules of its own
         {"torch", "lightning", "numpy", "cv2", "yaml", "array_api_compat", "optuna"},
         {"safetensors"},
         {"", "checkpoint", "network", "scene"},
-    ),  # fmt: skip
+    ),
     "ros": Part({"numpy", "cv2"} | ROS, set(), {"", "engine"}),
     "tools": Part(
         {"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network", "training", "weights"}

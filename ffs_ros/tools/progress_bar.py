@@ -18,7 +18,7 @@ _WIDTH = 30
 _REDRAW_s = 0.25
 _LEAST_SHARE = 0.02
 """Below it the time that is left cannot be told."""
-_LONGEST_STOP_s = 30.0
+_LONGEST_STOP_s = 5.0
 
 
 class Progress:

@@ -9,10 +9,11 @@ import argparse
 import hashlib
 import io
 import shlex
+import sys
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from ffs_ros.engine import open_engine
 from ffs_ros.engine.trt_build import FP16, FP32, Sizes
@@ -123,7 +124,7 @@ class Graph:
 
 
 def _exported(checkpoint: Path, out: Path, precision: str, iterations: int, args: argparse.Namespace) -> Path:
-    """``ffs export`` into ``out``, without its own words: they name a file that does not stay."""
+    """``ffs export`` into ``out``."""
     from ffs_ros.tools import export
 
     words = [str(checkpoint), "-o", str(out), "--precision", precision, "--iters", str(iterations)]
@@ -137,9 +138,28 @@ def _exported(checkpoint: Path, out: Path, precision: str, iterations: int, args
     parser = argparse.ArgumentParser(prog="ffs export")
     export.add_arguments(parser)
     print(f"exporting {checkpoint.name} in {precision}, {iterations} iterations ...", flush=True)
-    with redirect_stdout(io.StringIO()):
+    with redirect_stdout(_LinesWithout(str(out), sys.stdout)):
         export.main(parser.parse_args(words))
     return out
+
+
+class _LinesWithout(io.TextIOBase):
+    """Passes on what is printed but for lines with ``word``: the export's last words name a file that does not stay."""
+
+    def __init__(self, word: str, stream: TextIO) -> None:
+        self._word, self._stream, self._left_out = word, stream, False
+
+    def write(self, text: str) -> int:
+        if self._word in text:
+            self._left_out = True
+        elif self._left_out and text == "\n":
+            self._left_out = False
+        else:
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def standard(onnx: Path, unproven: bool) -> ProofSet | None:

@@ -34,6 +34,9 @@ def test_checkpoint_to_fp16_engine_in_one_command(tmp_path: Path, capsys: pytest
     """It is fp16, its proof is owed and lies beside it, and what opens it without a GPU says so."""
     path = tmp_path / "s.engine"
     assert build("ffs-synthetic", "-o", path, "--size", "64x128", "--iters", "1") == 0
+    out = capsys.readouterr().out
+    assert "answer the proof set at 64x128 in fp32 ... " in out
+    assert [line for line in out.splitlines() if "/fp16.onnx" in line or not line] == []
     manifest, _ = read_engine(path)
     assert (manifest.precision, manifest.iterations, manifest.strongly_typed) == ("fp16", 1, True)
     assert (manifest.gpu, manifest.source, manifest.io) == (None, WEIGHTS.name, "image")

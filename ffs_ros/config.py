@@ -34,7 +34,7 @@ class NodeConfig:
     engine: str = _parameter(
         DEFAULT_ENGINE,
         "Engine: 'ffs-synthetic' (the network with the weights that ship), 'sgbm' (OpenCV's semi-global matcher, no "
-        "weights) or the path of a .onnx file.",
+        "weights) or the path of a .onnx or .engine file.",
     )
     gpu_index: int = _parameter(0, "GPU that runs the engine, where it runs on one.", minimum=0, maximum=63)
     max_disparity: int = _parameter(

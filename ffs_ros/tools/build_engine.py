@@ -17,7 +17,7 @@ from ffs_ros.engine.manifest import OWED, UNPROVEN, Manifest, install, manifest_
 from ffs_ros.engine.trt import TrtEngine, engine_info, proof_notes
 from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, build
 from ffs_ros.engine.trt_versions import TensorRt, imported
-from ffs_ros.errors import BuildError, EngineError
+from ffs_ros.errors import BuildError, EngineError, ExportError
 from ffs_ros.graph.form import MAX_DISPARITY_px
 from ffs_ros.proof import REMEDY, Proof, ProofSet, prove
 from ffs_ros.tools.build_arguments import add_arguments as add_arguments
@@ -65,7 +65,14 @@ def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, s
     args, failed = order.args, ""
     for precision, why in attempts:
         with tempfile.TemporaryDirectory(prefix="ffs-build-") as folder:
-            source = Graph(order.graph.onnx(precision, iterations, args, Path(folder)))
+            try:
+                source = Graph(order.graph.onnx(precision, iterations, args, Path(folder)))
+            except ExportError as error:  # weights for which halves are too coarse, which fp32 is not
+                if precision == attempts[-1].precision:
+                    raise
+                failed = f"in {precision} {error}"
+                print(f"  {failed}", flush=True)
+                continue
             expected = standard(source.path, args.unproven)
             wanted = sizes or source.sizes
             settings = Settings(

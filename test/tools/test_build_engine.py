@@ -21,7 +21,7 @@ from ffs_ros.cli import main as ffs
 from ffs_ros.engine.manifest import read_engine, read_manifest
 from ffs_ros.engine.onnxrt import OnnxEngine
 from ffs_ros.engine.trt_versions import RTX, TENSORRT, TensorRt
-from ffs_ros.errors import EngineError
+from ffs_ros.errors import EngineError, ExportError
 from ffs_ros.proof import NOTE, answered, proof_path
 from ffs_ros.proof_pairs import proof_pairs
 from ffs_ros.tools import build_engine, build_graph
@@ -138,6 +138,33 @@ def test_auto_falls_back_to_fp32_and_says_why(
     assert manifest.why_precision.startswith("in fp16 the engine fails its proof: 32x64 in relief: it answers NaN")
     assert manifest.why_precision in out
     assert module.configs[1].flags == set()
+
+
+@pytest.mark.parametrize("asked", ["auto", "fp16"])
+def test_weights_that_cannot_be_exported_in_fp16(
+    asked: str, built: Built, proven_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From a checkpoint whose fp16 graph fails already in the export, auto takes fp32 and says why; fp16 ends."""
+    in_fp32 = proven_onnx("fp32")
+
+    def exported(_checkpoint: Path, _out: Path, precision: str, *_: object) -> Path:
+        if precision == "fp16":
+            raise ExportError("the fp16 graph is too coarse")
+        return in_fp32
+
+    monkeypatch.setattr(build_graph, "_exported", exported)
+    (tmp_path / "mine.safetensors").write_bytes(b"weights")
+    code, out, err = built(tmp_path / "mine.safetensors", "-o", "mine.engine", "--precision", asked)
+    if asked == "fp16":
+        assert (code, err.count("\n")) == (2, 1)
+        assert "the fp16 graph is too coarse" in err
+        assert not (tmp_path / "mine.engine").exists()
+        return
+    assert code == 0, err
+    manifest = read_manifest(tmp_path / "mine.engine")
+    assert manifest.precision == "fp32"
+    assert manifest.why_precision == "in fp16 the fp16 graph is too coarse"
+    assert manifest.why_precision in out
 
 
 def test_an_engine_that_fails_its_proof_is_not_installed(

@@ -17,7 +17,7 @@ from ffs_ros.scene import __main__ as scene_files  # noqa: E402
 from ffs_ros.training.keys import Limits  # noqa: E402
 from ffs_ros.training.spec import MAY_DIFFER, Model, Spec, spec_from  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 

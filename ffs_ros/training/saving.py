@@ -40,8 +40,8 @@ class WholeCheckpointIO(CheckpointIO):
         return torch.load(path, map_location="cpu", weights_only=True)
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Not called: no checkpoint is removed."""
-        raise NotImplementedError
+        """Part of Lightning's interface; ``Saver`` keeps every checkpoint."""
+        Path(path).unlink(missing_ok=True)
 
 
 def write_weights_fp16(network: torch.nn.Module, path: Path, step: int) -> None:

@@ -17,11 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ffs_ros.demo.pair import pair_in_folder
 from ffs_ros.engine import Engine, EngineInfo, TensorSpec, open_engine
-from ffs_ros.image_file import read_rgb
 from ffs_ros.matcher import StereoMatcher
 from ffs_ros.metrics import counted, scores
-from ffs_ros.pfm import read_pfm
 
 HALVED = "mb2006_aloe"
 RENDERED = "ft3d_TEST_A0000_0006"
@@ -72,7 +71,8 @@ def main() -> None:
         if not facts.get("baseline_sgbm"):
             continue
         name = facts["name"]
-        left, right, truth_HW = _pair(args.pairs / name, facts["gt_scale"])
+        pair = pair_in_folder(args.pairs / name)
+        left, right, truth_HW = pair.left_HW3, pair.right_HW3, pair.truth_HW
         disparity_HW = _halved(matcher, left, right) if name == HALVED else matcher.match(left, right)
         found = scores(disparity_HW, truth_HW, counted(truth_HW, np.inf))
         sgbm = facts["baseline_sgbm"]["all"]
@@ -92,15 +92,6 @@ def main() -> None:
         f"mean of the {len(real)} real pairs: epe {epe:.2f} px, bp2 {bp2:.2f} %; SGBM: epe "
         f"{np.mean([s['epe'] for *_, s in real]):.2f} px, bp2 {np.mean([s['bp2'] for *_, s in real]):.2f} %"
     )
-
-
-def _pair(folder: Path, scale: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    left, right = (read_rgb(next(folder.glob(f"{side}.*"))) for side in ("left", "right"))
-    if scale is None:
-        return left, right, read_pfm(folder / "disp_gt.pfm")
-    values = cv2.imread(str(folder / "disp_gt.png"), cv2.IMREAD_UNCHANGED)
-    values = values[..., 0] if values.ndim == 3 else values
-    return left, right, np.where(values > 0, values / np.float32(scale), np.nan).astype(np.float32)
 
 
 def _halved(matcher: StereoMatcher, left: np.ndarray, right: np.ndarray) -> np.ndarray:

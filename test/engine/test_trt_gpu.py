@@ -11,6 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -158,9 +159,8 @@ def test_engines_in_threads_of_their_own(fixed: Path) -> None:
 def test_an_engine_that_another_thread_opened(fixed: Path) -> None:
     """One at a time is enough; the context is current only while the engine works."""
     engine = open_engine(fixed)
-    thread = threading.Thread(target=check, args=(engine, *SIZE, 2))
-    thread.start()
-    thread.join()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(check, engine, *SIZE, 2).result()  # which raises what was raised there
     check(engine, *SIZE, 3)
     engine.close()
 

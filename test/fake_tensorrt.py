@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +35,7 @@ class FakeGpu:
         self.is_current = False
         self.closed = False
         self.allocations = self.uploads = self.launches = 0
+        self.clock_ms = 0.0
         self._mine: list[int] = []
         self._recording: list[Callable[[], None]] | None = None
 
@@ -70,23 +73,28 @@ class FakeGpu:
 
     def upload(self, address: int, array: np.ndarray) -> None:
         self.uploads += 1
-        self.do(lambda: self._copy(FakeGpu.memory[address], array.reshape(-1).view(np.uint8)))
+        self.do(lambda: self._copy(FakeGpu.memory[address], array.reshape(-1).view(np.uint8)), ms=1)
 
     def download(self, array: np.ndarray, address: int) -> None:
-        self.do(lambda: self._copy(array.reshape(-1).view(np.uint8), FakeGpu.memory[address]))
+        self.do(lambda: self._copy(array.reshape(-1).view(np.uint8), FakeGpu.memory[address]), ms=3)
 
     @staticmethod
     def _copy(to: np.ndarray, source: np.ndarray) -> None:
         length = min(to.size, source.size)
         to[:length] = source[:length]
 
-    def do(self, work: Callable[[], None]) -> None:
-        """What is enqueued is done at once, or kept while a recording goes on."""
+    def do(self, work: Callable[[], None], ms: float = 0) -> None:
+        """What is enqueued is done at once, and takes ``ms``, or kept while a recording goes on."""
         assert self.is_current
-        if self._recording is None:
+
+        def step() -> None:
             work()
+            self.clock_ms += ms
+
+        if self._recording is None:
+            step()
         else:
-            self._recording.append(work)
+            self._recording.append(step)
 
     def synchronize(self) -> None:
         assert self.is_current
@@ -114,6 +122,10 @@ class FakeGpu:
 
         return Replay(launch, free)
 
+    def laps(self, instants: int) -> FakeLaps:
+        assert self.is_current
+        return FakeLaps(self, instants)
+
     def close(self) -> None:
         assert not self.is_current
         self.closed = True
@@ -121,6 +133,24 @@ class FakeGpu:
         for address in self._mine:
             del FakeGpu.memory[address]
         self._mine.clear()
+
+
+class FakeLaps:
+    """Reads the fake's clock."""
+
+    def __init__(self, gpu: FakeGpu, instants: int) -> None:
+        self._gpu = gpu
+        self._noted_ms = [math.nan] * instants
+
+    def mark(self, instant: int) -> None:
+        def note() -> None:
+            self._noted_ms[instant] = self._gpu.clock_ms
+
+        self._gpu.do(note)
+
+    def ms(self) -> list[float]:
+        assert self._gpu.is_current
+        return [end - begin for begin, end in pairwise(self._noted_ms)]
 
 
 class Type(IntEnum):
@@ -167,6 +197,7 @@ class FakeTensorRt(SimpleNamespace):
         self.answer: Callable[[np.ndarray, str], np.ndarray] = lambda disparity, precision: disparity
         self.configs: list[Any] = []
         self.context_bytes = 1000
+        self.run_ms = 10.0
         self.loads = True
 
     def __hash__(self) -> int:
@@ -357,7 +388,7 @@ class _Context:
             to = FakeGpu.memory[self._addresses["disparity"]].view(np.float32)
             to[: disparity.size] = disparity.astype(np.float32).reshape(-1)
 
-        trt.gpu.do(run)
+        trt.gpu.do(run, ms=trt.run_ms)
         return True
 
 

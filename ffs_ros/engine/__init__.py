@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class EngineInfo(NamedTuple):
     """Rows and columns must be multiples of this where the shapes leave them open."""
     note: str = ""
     """What whoever uses it should know; empty when there is nothing."""
+    on_gpu: bool = False
+    """Whether it runs on a GPU."""
 
 
 class Engine(Protocol):
@@ -72,6 +74,18 @@ class Engine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+STAGES = ("copy-in", "inference", "copy-out")
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """An engine that can tell how long its stages take."""
+
+    def stages_ms(self, feeds: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Run once as ``infer`` does, and say how many milliseconds each of ``STAGES`` took."""
+        ...
 
 
 def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int | None = 0, threads: int = 0) -> Engine:

@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +20,8 @@ from ffs_ros.errors import EngineError
 
 _THREAD_LOCAL = 1
 """CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do on the GPU does not spoil a recording."""
+_EXTERNAL = 1
+"""CU_EVENT_RECORD_EXTERNAL: the recording notes the time whenever it is replayed; invalid outside of a recording."""
 
 
 class Replay(NamedTuple):
@@ -26,6 +29,18 @@ class Replay(NamedTuple):
 
     launch: Callable[[], None]
     free: Callable[[], None]
+
+
+class Laps(Protocol):
+    """A stopwatch on a GPU's stream."""
+
+    def mark(self, instant: int) -> None:
+        """Enqueue, or record, a note of the time when all before it on the stream is done."""
+        ...
+
+    def ms(self) -> list[float]:
+        """Milliseconds between the instants, one fewer than there are; after ``synchronize``."""
+        ...
 
 
 class Gpu(Protocol):
@@ -67,6 +82,10 @@ class Gpu(Protocol):
 
     def recorded(self, enqueue: Callable[[], None]) -> Replay | None:
         """What ``enqueue`` enqueues, as one graph; None where something in it cannot be recorded."""
+        ...
+
+    def laps(self, instants: int) -> Laps:
+        """A stopwatch with that many instants, numbered from 0."""
         ...
 
     def close(self) -> None:
@@ -157,6 +176,10 @@ class _PyCudaGpu:
     def recorded(self, enqueue: Callable[[], None]) -> Replay | None:
         return _recorded(self.stream, enqueue)
 
+    def laps(self, instants: int) -> Laps:
+        self._held.append(_Laps(self.stream, instants))
+        return self._held[-1]
+
     def close(self) -> None:
         if self._stream is None:
             return
@@ -204,3 +227,36 @@ def _recorded(stream: int, enqueue: Callable[[], None]) -> Replay | None:
         cuda.cuGraphExecDestroy(executable)
 
     return Replay(launch, free)
+
+
+class _Laps:
+    """CUDA events by the driver's own functions: PyCUDA's cannot become part of a recording."""
+
+    def __init__(self, stream: int, instants: int) -> None:
+        self._cuda = ctypes.CDLL("libcuda.so.1")
+        self._stream = ctypes.c_void_p(stream)
+        self._events = [ctypes.c_void_p() for _ in range(instants)]
+        for event in self._events:
+            self._check(self._cuda.cuEventCreate(ctypes.byref(event), ctypes.c_uint(0)))
+
+    def mark(self, instant: int) -> None:
+        recording = ctypes.c_int()
+        self._check(self._cuda.cuStreamIsCapturing(self._stream, ctypes.byref(recording)))
+        flag = ctypes.c_uint(_EXTERNAL if recording.value else 0)
+        self._check(self._cuda.cuEventRecordWithFlags(self._events[instant], self._stream, flag))
+
+    def ms(self) -> list[float]:
+        elapsed_ms = ctypes.c_float()
+        between = []
+        for begin, end in pairwise(self._events):
+            self._check(self._cuda.cuEventElapsedTime(ctypes.byref(elapsed_ms), begin, end))
+            between.append(elapsed_ms.value)
+        return between
+
+    def free(self) -> None:
+        while self._events:
+            self._cuda.cuEventDestroy_v2(self._events.pop())
+
+    def _check(self, code: int) -> None:
+        if code:
+            raise EngineError(f"the GPU's clock cannot be read (CUDA error {code}); start the program again")

@@ -58,6 +58,7 @@ class OnnxEngine:
             max_disparity=_max_disparity(path, session),
             size_multiple=_SIZE_MULTIPLE,
             note=SYNTHETIC_NOTE if notes.get(_WEIGHTS_KEY) == SYNTHETIC else "",
+            on_gpu=session.get_providers()[0] == _CUDA,
         )
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

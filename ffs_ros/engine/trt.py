@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ffs_ros.advice import WITHOUT_A_NETWORK
-from ffs_ros.engine import EngineInfo, TensorSpec
+from ffs_ros.engine import STAGES, EngineInfo, TensorSpec
 from ffs_ros.engine.contract import check_feeds, described
-from ffs_ros.engine.cuda import Gpu, Replay, opened_gpu
+from ffs_ros.engine.cuda import Gpu, Laps, Replay, opened_gpu
 from ffs_ros.engine.manifest import (
     OWED,
     PASSED,
@@ -59,6 +60,8 @@ class TrtEngine:
         self._gpu = gpu
         self._shapes: Shapes | None = None
         self._replay: Replay | None = None
+        self._timed_replay: Replay | None = None
+        self._laps: Laps | None = None
         self._runtime: Any = None
         self._engine: Any = None
         self._context: Any = None
@@ -115,6 +118,26 @@ class TrtEngine:
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run once; see ``Engine``."""
+        with self._fed(feeds):
+            assert self._replay is not None
+            self._replay.launch()
+            self._gpu.synchronize()
+        return {name: self._host[name].copy() for name in self.outputs}
+
+    def stages_ms(self, feeds: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Run once, with the GPU noting the time between the stages; see ``Staged``."""
+        with self._fed(feeds):
+            if self._laps is None:
+                self._laps = self._gpu.laps(len(STAGES) + 1)
+            if self._timed_replay is None:
+                self._timed_replay = self._recorded(partial(self._enqueue, self._laps.mark))
+            self._timed_replay.launch()
+            self._gpu.synchronize()
+            return dict(zip(STAGES, self._laps.ms(), strict=True))
+
+    @contextmanager
+    def _fed(self, feeds: Mapping[str, np.ndarray]) -> Iterator[None]:
+        """The context is current, everything has the size of ``feeds``, and they wait in pinned memory."""
         if self._closed:
             raise EngineError(f"engine '{self.info.name}' is closed; open it again")
         check_feeds(self.inputs, feeds)
@@ -125,12 +148,7 @@ class TrtEngine:
                 self._prepare(shapes)
             for name, feed in feeds.items():
                 np.copyto(self._host[name], feed)
-            if self._replay is not None:
-                self._replay.launch()
-            else:
-                self._enqueue()
-            self._gpu.synchronize()
-        return {name: self._host[name].copy() for name in self.outputs}
+            yield
 
     def _check_sizes(self, shapes: Shapes) -> None:
         """Sizes that are no multiple of 32 pass through TensorRT and fail within, or worse."""
@@ -149,7 +167,7 @@ class TrtEngine:
 
     def _prepare(self, shapes: Shapes) -> None:
         """Set the shapes, run once, as kernels are loaded then, and record the run."""
-        self._forget_recording()
+        self._forget_recordings()
         for name, shape in shapes.items():
             self._context.set_input_shape(name, shape)
         specs = {**self.inputs, **self.outputs}
@@ -159,28 +177,39 @@ class TrtEngine:
         }
         self._enqueue()
         self._gpu.synchronize()
-        self._replay = self._gpu.recorded(self._enqueue)
-        if self._replay is None:
-            _log.info("'%s' cannot be recorded as a CUDA graph: enqueued anew for each pair", self.info.name)
+        self._replay = self._recorded(self._enqueue)
         self._shapes = dict(shapes)
+
+    def _recorded(self, enqueue: Callable[[], None]) -> Replay:
+        """What runs ``enqueue`` again."""
+        replay = self._gpu.recorded(enqueue)
+        if replay is None:
+            _log.info("'%s' cannot be recorded as a CUDA graph: enqueued anew for each pair", self.info.name)
+            replay = Replay(launch=enqueue, free=lambda: None)
+        return replay
 
     def _view(self, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray:
         return self._pinned[name][: prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
-    def _enqueue(self) -> None:
-        """Images up, network, disparity down, one after the other on the stream."""
+    def _enqueue(self, mark: Callable[[int], None] = lambda instant: None) -> None:
+        """Images up, network, disparity down, one after the other on the stream; ``mark`` is told between them."""
+        mark(0)
         for name in self.inputs:
             self._gpu.upload(self._addresses[name], self._host[name])
+        mark(1)
         if not self._context.execute_async_v3(self._gpu.stream):
             raise self._refusal("failed")
+        mark(2)
         for name in self.outputs:
             self._gpu.download(self._host[name], self._addresses[name])
+        mark(3)
 
-    def _forget_recording(self) -> None:
+    def _forget_recordings(self) -> None:
         self._shapes = None
-        if self._replay is not None:
-            replay, self._replay = self._replay, None
-            replay.free()
+        replays, self._replay, self._timed_replay = (self._replay, self._timed_replay), None, None
+        for replay in replays:
+            if replay is not None:
+                replay.free()
 
     def _refusal_to_load(self, what: str) -> Exception:
         refusal = self._refusal(what)
@@ -211,7 +240,7 @@ class TrtEngine:
             return
         self._closed = True
         with self._gpu.current():
-            self._forget_recording()
+            self._forget_recordings()
             # In this order: each lives in the next.
             self._context = None
             self._engine = None
@@ -267,6 +296,7 @@ def engine_info(name: str, manifest: Manifest, tensorrt: TensorRt, place: str) -
         max_disparity=manifest.max_disparity,
         size_multiple=_SIZE_MULTIPLE,
         note="; ".join(notes),
+        on_gpu=True,
     )
 
 

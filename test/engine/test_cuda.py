@@ -166,6 +166,32 @@ class FakeLibrary:
     def __init__(self, fails: str = "") -> None:
         self.calls: list[str] = []
         self.fails = fails
+        self.capturing = 0
+        self.events = 1000
+        self.marks: list[tuple[int, int]] = []
+        self.destroyed: list[int] = []
+
+    def cuEventCreate(self, event: Any, flags: Any) -> int:
+        ctypes.cast(event, ctypes.POINTER(ctypes.c_void_p))[0] = self.events
+        self.events += 1
+        return 0
+
+    def cuStreamIsCapturing(self, stream: Any, capturing: Any) -> int:
+        ctypes.cast(capturing, ctypes.POINTER(ctypes.c_int))[0] = self.capturing
+        return 0
+
+    def cuEventRecordWithFlags(self, event: Any, stream: Any, flags: Any) -> int:
+        assert stream.value == 11
+        self.marks.append((event.value, flags.value))
+        return 0
+
+    def cuEventElapsedTime(self, elapsed_ms: Any, begin: Any, end: Any) -> int:
+        ctypes.cast(elapsed_ms, ctypes.POINTER(ctypes.c_float))[0] = (end.value - begin.value) / 2
+        return 700 * (self.fails == "cuEventElapsedTime")
+
+    def cuEventDestroy_v2(self, event: Any) -> int:
+        self.destroyed.append(event.value)
+        return 0
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> int:
@@ -198,6 +224,28 @@ def test_a_run_is_recorded_launched_and_freed(driver: FakeDriver, monkeypatch: p
     library.fails = "cuGraphLaunch"
     with pytest.raises(EngineError, match=r"the GPU failed \(CUDA error 700\)"):
         replay.launch()
+
+
+@pytest.mark.parametrize("capturing", [0, 1])
+def test_a_stopwatch_is_part_of_a_recording(
+    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, capturing: int
+) -> None:
+    """Its notes are external to a graph, and plain outside of one; the times are between neighbours; close frees it."""
+    library = FakeLibrary()
+    library.capturing = capturing
+    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda name: library)
+    gpu = opened_gpu(0)
+    with gpu.current():
+        laps = gpu.laps(3)
+        for instant in (2, 0, 1):
+            laps.mark(instant)
+        assert library.marks == [(1002, capturing), (1000, capturing), (1001, capturing)]
+        assert laps.ms() == [0.5, 0.5]
+        library.fails = "cuEventElapsedTime"
+        with pytest.raises(EngineError, match=r"the GPU's clock cannot be read \(CUDA error 700\)"):
+            laps.ms()
+    gpu.close()
+    assert sorted(library.destroyed) == [1000, 1001, 1002]
 
 
 @pytest.mark.parametrize("fails", ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "enqueue"])

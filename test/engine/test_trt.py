@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fake_tensorrt import FakeGpu, FakeTensorRt, fake_manifest, fake_plan
 
-from ffs_ros.engine import EngineInfo, open_engine, trt
+from ffs_ros.engine import EngineInfo, Staged, open_engine, trt
 from ffs_ros.engine.manifest import OWED, PASSED, install, owed_proof_path, read_manifest
 from ffs_ros.engine.trt import TrtEngine
 from ffs_ros.engine.trt_versions import TensorRt
@@ -69,6 +69,34 @@ def test_what_cannot_be_recorded_is_enqueued(module: FakeTensorRt) -> None:
         np.testing.assert_array_equal(engine.infer(feeds)["disparity"][0, 0], feeds["left"][0, ..., 0] / np.float32(4))
         assert module.gpu is not None
         assert module.gpu.launches == 0
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_stages_are_timed_on_the_stream(module: FakeTensorRt, records: bool) -> None:
+    """Two copies of 1 ms, a run of 10 ms, a copy of 3 ms, on the recording of their own or enqueued; then as before."""
+    with opened(module, fake_plan(), FakeGpu(records=records)) as engine:
+        assert isinstance(engine, Staged)
+        assert engine.stages_ms(pair(32, 64, 1)) == {"copy-in": 2.0, "inference": 10.0, "copy-out": 3.0}
+        assert module.gpu is not None
+        uploads = module.gpu.uploads
+        module.run_ms = 20.0
+        assert engine.stages_ms(pair(32, 64, 2))["inference"] == (10.0 if records else 20.0)
+        assert module.gpu.uploads == (uploads if records else uploads + 2)
+        feeds = pair(32, 64, 3)
+        np.testing.assert_array_equal(engine.infer(feeds)["disparity"][0, 0], feeds["left"][0, ..., 0] / np.float32(4))
+    assert FakeGpu.held == 0
+
+
+def test_stages_of_another_size(module: FakeTensorRt) -> None:
+    """The recording with the clock is made anew too; sizes outside the range are refused as in a run."""
+    with opened(module, fake_plan(None)) as engine:
+        for rows, columns in ((32, 64), (64, 128)):
+            feeds = pair(rows, columns)
+            assert list(engine.stages_ms(feeds).values()) == [2.0, 10.0, 3.0]
+            np.testing.assert_array_equal(engine._host["left"], feeds["left"])
+        with pytest.raises(EngineError, match="--min and --max"):
+            engine.stages_ms(pair(96, 64))
+    assert FakeGpu.held == 0
 
 
 def test_closing_frees_everything_and_twice_is_fine(module: FakeTensorRt) -> None:

@@ -31,7 +31,8 @@ from ffs_ros.whole_file import whole_file
 from .batches import Place
 from .curve import Curve, TimeLimit
 from .memory import is_out_of_memory, memory_of, what_fits
-from .saving import LATEST, Saver, WholeCheckpointIO
+from .resuming import checkpoint_to_resume
+from .saving import Saver, WholeCheckpointIO
 from .sources import Sources, check_data
 from .spec import Spec, plain
 from .status import FAILURE, STARTED, SUCCESS, StatusFile
@@ -64,7 +65,7 @@ def train(spec: Spec, callbacks: Sequence[pl.Callback] = (), data_is_checked: bo
 
 def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Callback]) -> None:
     pl.seed_everything(spec.train.seed, workers=True, verbose=False)
-    resumed = _checkpoint_to_resume(spec, folder)
+    resumed = checkpoint_to_resume(spec, folder, _say)
     network = _network(spec, resumed)
     if torch.cuda.is_available():
         channels_last(network)
@@ -108,21 +109,6 @@ def _network(spec: Spec, resumed: Path | None) -> FastFoundationStereo:
     if made_by is not None and not spec.train.start_step:
         _say(f"  {made_by} steps have made them; as a further part of that training set train.start_step: {made_by}")
     return network
-
-
-def _checkpoint_to_resume(spec: Spec, folder: Path) -> Path | None:
-    given = spec.train.resume_training_checkpoint_path
-    path = Path(given) if given else folder / LATEST
-    if not given and not path.exists():
-        return None
-    opened = open_checkpoint(path)
-    if not opened.layout.startswith("Lightning") or "step" not in opened.settings:
-        raise TrainingError(
-            f"{path} holds weights but not the state of a training that could be resumed: give it as "
-            f"train.pretrained_model_path"
-        )
-    _say(f"resuming from {path.resolve()}, after step {opened.settings['step']}")
-    return path
 
 
 def _trainer(

@@ -99,6 +99,16 @@ class StereoModule(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_train_start(self) -> None:
+        """The spec's own settings: a checkpoint has just brought those of the run that wrote it."""
+        train, optim = self.spec.train, self.spec.train.optim
+        (optimizer,), (schedule,) = self.trainer.optimizers, self.trainer.lr_scheduler_configs
+        schedule.scheduler.base_lrs = [optim.lr]
+        rate = learning_rate(self.global_step, optim, self.total_steps, train.start_step)
+        optimizer.param_groups[0].update(lr=rate, initial_lr=optim.lr, weight_decay=optim.weight_decay)
+        if optim.optimizer == "SGD":
+            optimizer.param_groups[0]["momentum"] = optim.momentum
+
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """By value, then by norm."""
         train = self.spec.train

@@ -37,6 +37,10 @@ class NodeConfig:
         "weights) or the path of a .onnx or .engine file.",
     )
     gpu_index: int = _parameter(0, "GPU that runs the engine, where it runs on one.", minimum=0, maximum=63)
+    build_if_missing: bool = _parameter(
+        False, "Build an .engine file at start when there is none for this GPU and its runtime: from NAME.onnx beside "
+        "it, or from what its manifest names. Takes minutes.",
+    )  # fmt: skip
     max_disparity: int = _parameter(
         128, "Search range of 'sgbm', rounded up to a multiple of 16; a network's range is part of its file.",
         unit="px", minimum=16, maximum=4096,

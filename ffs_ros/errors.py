@@ -4,6 +4,10 @@ Anything else that is raised is a bug and keeps its traceback; ``cli.main`` and 
 only places that turn an ``FfsError`` into one line and an exit code.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+
 
 class FfsError(Exception):
     """The user can put this right; the message says how."""
@@ -11,6 +15,14 @@ class FfsError(Exception):
 
 class EngineError(FfsError):
     """An engine cannot be opened, or cannot take what it was given."""
+
+
+class NotBuiltHere(EngineError):
+    """There is no such engine, or it was built for another GPU or runtime: building it puts that right."""
+
+    def __init__(self, engine: Path, message: str) -> None:
+        super().__init__(message)
+        self.engine = engine
 
 
 class CalibrationError(FfsError):

@@ -56,7 +56,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros", "scene"}),
     "weights": Part(set(), set(), set()),
 }
-RUNTIMES = {path.stem for path in SOURCE.glob("engine/*.py")} - {"__init__", "contract", "folder", "manifest"}
+RUNTIMES = {path.stem for path in SOURCE.glob("engine/*.py")} - {"__init__", "contract", "folder", "manifest", "recipe"}
 
 
 class Import(NamedTuple):

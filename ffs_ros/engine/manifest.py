@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ffs_ros import __version__
-from ffs_ros.errors import EngineError
+from ffs_ros.errors import EngineError, NotBuiltHere
 from ffs_ros.whole_file import whole_file
 
 FORMAT = 1
@@ -73,19 +73,21 @@ class Manifest:
         return all(low <= length <= high for low, length, high in zip(least, size, most, strict=True))
 
     def check_runtime(self, path: Path, version: str) -> None:
-        """Raises EngineError unless the runtime is the one that built the engine."""
+        """Raises NotBuiltHere unless the runtime is the one that built the engine."""
         if version != self.runtime_version:
-            raise EngineError(
+            raise NotBuiltHere(
+                path,
                 f"{path} was built by {self.runtime} {self.runtime_version} and {version} is installed here; build it "
-                f"again: {self.rebuild_command(path)}"
+                f"again: {self.rebuild_command(path)}",
             )
 
     def check_gpu(self, path: Path, name: str, compute_capability: str) -> None:
-        """Raises EngineError unless the engine may run on this GPU."""
+        """Raises NotBuiltHere unless the engine may run on this GPU."""
         if self.gpu is not None and (name, compute_capability) != (self.gpu, self.compute_capability):
-            raise EngineError(
+            raise NotBuiltHere(
+                path,
                 f"{path} was built for {self.gpu} (compute capability {self.compute_capability}) and this GPU is "
-                f"{name} ({compute_capability}); build it here: {self.rebuild_command(path)}"
+                f"{name} ({compute_capability}); build it here: {self.rebuild_command(path)}",
             )
 
 
@@ -121,12 +123,14 @@ def read_manifest(engine: Path) -> Manifest:
 def read_engine(path: Path) -> tuple[Manifest, bytes]:
     """The manifest and the content of an engine, which is the one that the manifest speaks of.
 
-    Raises EngineError when either is missing or the file has changed since it was built.
+    Raises NotBuiltHere when there is no engine, EngineError when its manifest is missing or the file has changed since
+    it was built.
     """
     if not path.is_file():
-        raise EngineError(
+        raise NotBuiltHere(
+            path,
             f"there is no engine file {path}; check the path, or build one: "
-            f"ffs build-engine MODEL.onnx -o {shlex.quote(str(path))}"
+            f"ffs build-engine MODEL.onnx -o {shlex.quote(str(path))}",
         )
     with locked(path.parent, fcntl.LOCK_SH):
         manifest = read_manifest(path)

@@ -20,12 +20,14 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from ffs_ros.advice import few_answers
 from ffs_ros.engine import open_engine
 from ffs_ros.engine.contract import stereo_inputs
-from ffs_ros.errors import FfsError, MessageError
+from ffs_ros.engine.recipe import recipe_for
+from ffs_ros.errors import BuildError, EngineError, FfsError, MessageError, NotBuiltHere
 from ffs_ros.matcher import StereoMatcher
 from ffs_ros.ros import params
 from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.frame_log import FrameLog, FrameTimes
 from ffs_ros.ros.inputs import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO, Inputs
+from ffs_ros.ros.missing_engine import build, turn_to_build
 from ffs_ros.ros.outputs import Outputs
 from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.pairing_report import PairingReport
@@ -84,11 +86,14 @@ class StereoNode(LifecycleNode):
                 raise self.failure or RuntimeError(f"{transition.__name__} did not succeed")
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Open and warm up the engine and advertise the outputs; FAILURE, with the reason in the log, otherwise."""
+        """Open and warm up the engine, which may have to be built first, and advertise the outputs.
+
+        FAILURE, with the reason in the log, otherwise.
+        """
         try:
             self._config = params.config_of(self)
             self._worker = Worker(self._say_what_failed)
-            self._worker.call(self._open_engine)
+            self._open_engine_or_build_it()
             self._outputs = Outputs(self)
         except Exception as error:
             self.close()
@@ -136,6 +141,27 @@ class StereoNode(LifecycleNode):
                 if self._outputs is not None:
                     self._outputs.destroy(self)
                     self._outputs = None
+
+    def _open_engine_or_build_it(self) -> None:
+        """Raises FfsError when there is no engine in the end, also when ROS is shut down while it is built."""
+        assert self._worker is not None
+        try:
+            self._worker.call(self._open_engine)
+            return
+        except NotBuiltHere as error:
+            if not self._config.build_if_missing:
+                raise EngineError(f"{error}; or let the node do that at start: build_if_missing:=true") from None
+            recipe = recipe_for(error.engine, self._config.gpu_index)
+        with turn_to_build(recipe, self._go_on, self.get_logger()) as turn:
+            try:
+                self._worker.call(self._open_engine)  # somebody else may have built it meanwhile
+            except NotBuiltHere:
+                build(recipe, turn, self._go_on, self.get_logger())
+                self._worker.call(self._open_engine)
+
+    def _go_on(self) -> None:
+        if not self.context.ok():
+            raise BuildError("ROS was shut down before the engine was built")
 
     def _start_input(self) -> None:
         config = self._config

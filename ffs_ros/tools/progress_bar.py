@@ -1,4 +1,6 @@
-"""A long step in the background, and its progress on the terminal: elapsed and remaining time."""
+"""A long step in the background, and its progress: elapsed and remaining time, as a bar on a terminal, elsewhere in a
+line now and then.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ Report = Callable[[float], bool]
 INTERRUPTED = 130
 _WIDTH = 30
 _REDRAW_s = 0.25
+LINE_EVERY_s = 10.0
 _LEAST_SHARE = 0.02
 """Below it the time that is left cannot be told."""
 _LONGEST_STOP_s = 5.0
@@ -37,6 +40,7 @@ class Progress:
         return not self.stopped
 
     def line(self) -> str:
+        """``[####....]  25%  0:30, about 1:30 left``"""
         elapsed_s = time.monotonic() - self.begin_s
         share, left_s = self.share, None
         if share >= _LEAST_SHARE:
@@ -72,24 +76,29 @@ def watched(
 
     try:
         threading.Thread(target=run, daemon=True).start()
+        told_s = time.monotonic()
         while not ended.wait(_REDRAW_s):
-            _draw(stream, progress.line())
+            if stream.isatty():
+                _redraw(stream, progress.line())
+            elif time.monotonic() - told_s >= LINE_EVERY_s:
+                told_s = time.monotonic()
+                print(progress.line(), file=stream, flush=True)
     except KeyboardInterrupt:
         progress.stopped = True
         if not ended.wait(_LONGEST_STOP_s if progress.share > 0 else 0.0):
             atexit.register(_leave)
         raise
     finally:
-        _draw(stream, "")
+        if stream.isatty():
+            _redraw(stream, "")
     if errors:
         raise errors[0]
     return results[0]
 
 
-def _draw(stream: TextIO, line: str) -> None:
-    if stream.isatty():
-        stream.write(f"\r\033[K{line}")
-        stream.flush()
+def _redraw(stream: TextIO, line: str) -> None:
+    stream.write(f"\r\033[K{line}")
+    stream.flush()
 
 
 def _leave() -> None:

@@ -52,6 +52,16 @@ def test_a_terminal_sees_the_bar_and_a_file_does_not(monkeypatch) -> None:
     assert shown[False] == ""
 
 
+def test_a_file_gets_a_line_now_and_then(monkeypatch) -> None:
+    """Whoever reads a log sees that it goes on: whole lines, without what moves a terminal's cursor."""
+    monkeypatch.setattr(progress_bar, "LINE_EVERY_s", 0.3)
+    stream = io.StringIO()
+    watched(lambda report: (report(0.5), time.sleep(1.2)), stream=stream)
+    lines = stream.getvalue().splitlines()
+    assert 1 <= len(lines) <= 4
+    assert all(line.startswith("[###############...............]  50%") for line in lines)
+
+
 STUBBORN = """
 import sys, time, _thread
 from ffs_ros.tools.progress_bar import watched

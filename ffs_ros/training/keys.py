@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -69,6 +71,8 @@ def _value(hint: Any, value: Any, dotted: str, limits: Limits, without_effect: M
         if value is None or value == "":
             return None
         (hint,) = (option for option in options if option is not type(None))
+    if isinstance(value, str) and (value == "???" or "${" in value or value.startswith("~/")):
+        raise SpecError(f"{dotted} is {_shown(value)}, which nothing fills in here: write what is meant")
     if is_dataclass(hint):
         return read(typing.cast(type, hint), value, dotted, without_effect)
     if typing.get_origin(hint) is tuple:
@@ -94,10 +98,10 @@ def _items(hint: Any, value: Any, dotted: str, limits: Limits, without_effect: M
 
 def _scalar(kind: Any, value: Any, dotted: str) -> Any:
     if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML 1.1 takes 1e-4 for a text
-        except ValueError:
-            pass
+        with suppress(ValueError, OverflowError):
+            number = float(value)  # YAML 1.1 takes 1e-4 for a text
+            if math.isfinite(number):
+                return number
     elif kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     elif type(value) is kind:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from ffs_ros.whole_file import whole_file
 from .batches import Place
 from .curve import Curve, TimeLimit
 from .memory import is_out_of_memory, memory_of, what_fits
+from .only_run import only_run
 from .resuming import checkpoint_to_resume
 from .saving import Saver, WholeCheckpointIO
 from .sources import Sources, check_data
@@ -47,20 +48,21 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def train(spec: Spec, callbacks: Sequence[pl.Callback] = (), data_is_checked: bool = False) -> None:
     """Train as the spec says; everything is written into ``spec.train_dir``. Raises FfsError."""
     folder = spec.train_dir
-    _make_folder(folder)
+    make_folder(folder)
     _quiet()
     status = StatusFile(folder)
     is_first = getattr(rank_zero_only, "rank", 0) == 0  # the others run this same program from its beginning
-    try:
-        if is_first and not data_is_checked:
-            check_data(spec, folder, _say)
-        _run(spec, folder, status, callbacks)
-    except FfsError as error:
+    with only_run(folder) if is_first else nullcontext():
+        try:
+            if is_first and not data_is_checked:
+                check_data(spec, folder, _say)
+            _run(spec, folder, status, callbacks)
+        except FfsError as error:
+            if is_first:
+                status.write(FAILURE, str(error))
+            raise
         if is_first:
-            status.write(FAILURE, str(error))
-        raise
-    if is_first:
-        status.write(SUCCESS, "Training finished successfully.")
+            status.write(SUCCESS, "Training finished successfully.")
 
 
 def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Callback]) -> None:
@@ -225,7 +227,8 @@ def _write_spec(spec: Spec, folder: Path) -> None:
         temporary.write_text(yaml.safe_dump(plain(asdict(spec)), sort_keys=False), encoding="utf-8")
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """With all above it. Raises FileError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

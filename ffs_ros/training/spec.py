@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ffs_ros.errors import FileError, SpecError
+from ffs_ros.errors import SpecError
 
 from .augmentation import AugmentationConfig
 from .keys import key, read
@@ -137,7 +137,7 @@ class Train:
     num_gpus: int = key(1, least=1)
     gpu_ids: tuple[int, ...] = key((0,), least=0)
     num_nodes: int = key(1, least=1)
-    seed: int = key(1234, least=0)
+    seed: int = key(1234, least=0, most=2**32 - 1)
     cudnn: Cudnn = field(default_factory=Cudnn)
     precision: str = key("fp32", choices=("fp32", "bf16"))
     clip_grad_norm: float = key(1.0, least=0)
@@ -198,8 +198,10 @@ WITHOUT_EFFECT = {
 
 def read_spec(path: str | Path) -> Spec:
     """The spec in a YAML file. Raises FileError when there is none, SpecError when it is wrong."""
+    from .spec_file import loaded
+
     path = Path(path)
-    return spec_from(_loaded(path), f"{path}: ")
+    return spec_from(loaded(path), f"{path}: ")
 
 
 def spec_from(values: Any, before: str = "") -> Spec:
@@ -218,19 +220,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: plain(entry) for name, entry in value.items()}
     return [plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
-
-
-def _loaded(path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"cannot read the spec {path}: {error.strerror}; give -e a YAML file") from None
-    except UnicodeDecodeError:
-        raise FileError(f"the spec {path} is no text; give -e a YAML file") from None
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
 
 
 def _model_is_bp2(spec: Spec) -> None:

@@ -108,6 +108,8 @@ class StereoModule(pl.LightningModule):
         optimizer.param_groups[0].update(lr=rate, initial_lr=optim.lr, weight_decay=optim.weight_decay)
         if optim.optimizer == "SGD":
             optimizer.param_groups[0]["momentum"] = optim.momentum
+        if self.trainer.early_stopping_callback is not None:
+            self.trainer.early_stopping_callback.patience = train.early_stop_patience
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """By value, then by norm."""
@@ -164,7 +166,8 @@ class StereoModule(pl.LightningModule):
         """What a resumed run needs beside weights and moments, and the spec, for people and ``ffs export``."""
         checkpoint["hyper_parameters"] = plain(asdict(self.spec))
         checkpoint["random_state"] = random_state()
-        checkpoint["loss_since_last_row"] = [float(self.loss_sum), self.losses]
+        loss_sum = self.trainer.strategy.reduce(self.loss_sum.clone(), reduce_op="mean")  # one file for all processes
+        checkpoint["loss_since_last_row"] = [float(loss_sum), self.losses]
         checkpoint["step"] = self.step
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -21,7 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 from ffs_ros.errors import DivergenceError, FileError, TrainingError
 
 from .batches import mixed
-from .run import train
+from .only_run import only_run
+from .run import make_folder, train
 from .schedule import learning_rate
 from .sources import Sources, check_data
 from .spec import Optim, Spec, plain
@@ -51,12 +52,14 @@ def tune(spec: Spec, trials: int, train_trial: TrainTrial | None = None) -> None
         raise TrainingError(f"--tune is {trials}: expected a number of trials, at least 1")
     total_steps = _total_steps(spec)
     folder = spec.train_dir / "tune"
-    study = _study(spec, folder, total_steps)
-    _queue_interrupted(study)
-    if train_trial is None and len(_finished(study)) < trials:
-        check_data(spec, folder, print)
-    while len(_finished(study)) < trials:
-        _run_trial(study, spec, folder, total_steps, train_trial or _trained)
+    make_folder(folder)
+    with only_run(folder):
+        study = _study(spec, folder, total_steps)
+        _queue_interrupted(study)
+        if train_trial is None and len(_finished(study)) < trials:
+            check_data(spec, folder, print)
+        while len(_finished(study)) < trials:
+            _run_trial(study, spec, folder, total_steps, train_trial or _trained)
     rows = sorted(_row(trial, spec.train.optim) for trial in _finished(study))
     print(f"\n{table(rows)}\n{verdict(rows, folder)}", flush=True)
 
@@ -89,7 +92,6 @@ def _study(spec: Spec, folder: Path, total_steps: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     file = folder / "trials.db"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=_FINISHED_BEFORE_PRUNING)
         study = optuna.create_study(storage=_storage(file), study_name=METRIC, pruner=pruner, load_if_exists=True)
     except (OSError, optuna.exceptions.StorageInternalError) as error:

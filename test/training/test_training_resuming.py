@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,8 +18,10 @@ pytest.importorskip("lightning")
 pytest.importorskip("array_api_compat")
 
 from ffs_ros.errors import FileError, TrainingError  # noqa: E402
+from ffs_ros.training.only_run import only_run  # noqa: E402
 from ffs_ros.training.run import train  # noqa: E402
 from ffs_ros.training.spec import spec_from  # noqa: E402
+from ffs_ros.training.stereo_module import StereoModule  # noqa: E402
 
 FIRST = {"train__num_steps": 1, "train__optim__lr_scheduler": "LambdaLR", "train__optim__warmup_steps": 0}
 
@@ -60,3 +67,60 @@ def test_a_link_to_a_checkpoint_that_is_gone_does_not_begin_anew(small_spec, beg
     with pytest.raises(FileError, match=r"points to model_epoch_000_step_00001.pth, which is not there"):
         train(spec_from(small_spec(**FIRST)))
     assert (begun / "curve.csv").read_bytes() == before
+
+
+def test_a_run_that_is_given_more_patience_has_it(small_spec, tmp_path):
+    """Early stop remembers the lowest loss and how long ago it was, and not the patience of then."""
+    settings = {"train__validation_interval_unit": "step", "train__optim__lr": 1e-12}
+    train(spec_from(small_spec(**settings, train__num_steps=1, train__early_stop_patience=1)))
+    train(spec_from(small_spec(**settings, train__num_steps=2, train__early_stop_patience=7)))
+    saved = torch.load(tmp_path / "results" / "train" / "dn_model_latest.pth", weights_only=True)["callbacks"]
+    (state,) = (state for name, state in saved.items() if name.startswith("EarlyStopping"))
+    assert state["patience"] == 7
+
+
+def test_the_loss_since_the_last_row_is_saved_for_all_processes(small_spec):
+    """One file serves them all, so it has their mean; the process that saves keeps its own."""
+    module = StereoModule(spec_from(small_spec()), torch.nn.Linear(1, 1), 2)
+    module._trainer = SimpleNamespace(
+        global_step=1, strategy=SimpleNamespace(reduce=lambda loss_sum, reduce_op: loss_sum.add_(4.0).div_(2.0))
+    )
+    module.loss_sum, module.losses = torch.tensor(2.0), 1
+    checkpoint: dict[str, object] = {}
+    module.on_save_checkpoint(checkpoint)
+    assert checkpoint["loss_since_last_row"] == [3.0, 1]
+    assert float(module.loss_sum) == 2.0
+
+
+HOLDS_THE_FOLDER = """
+import os, sys, time
+from pathlib import Path
+from ffs_ros.training.only_run import only_run
+with only_run(Path(sys.argv[1])):
+    child = os.fork()  # as a data loader's process, which may live on
+    if child:
+        print(child, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_runs_in_one_folder_are_refused_until_the_first_ends(small_spec, tmp_path):
+    """Even when that one is killed and what it has forked lives on. What is refused leaves no trace."""
+    folder = tmp_path / "results" / "train"
+    folder.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", HOLDS_THE_FOLDER, str(folder)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        child = int(other.stdout.readline())
+        try:
+            with pytest.raises(TrainingError, match=r"another training is writing into .*train: wait for its end"):
+                train(spec_from(small_spec()))
+            assert [path.name for path in folder.iterdir()] == [".lock"]
+        finally:
+            other.kill()
+            other.wait()
+            try:
+                with only_run(folder):
+                    pass
+            finally:
+                os.kill(child, signal.SIGKILL)
+    assert not list(folder.iterdir())

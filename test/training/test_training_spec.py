@@ -117,6 +117,12 @@ SCENES = {"data_sources": [{"dataset_name": "Scenes", "data_file": 3}]}
         ({"dataset__train_dataset": SCENES, "train__num_steps": 9}, "Scenes have no epochs: give "
                                                                     "train.checkpoint_interval_unit: step"),
         ({"dataset__val_dataset__data_sources": [{"dataset_name": "Scenes", "data_file": "x"}]}, "expected a seed"),
+        ({"train__clip_grad_norm": float("inf")}, "train.clip_grad_norm is inf: expected a number"),
+        ({"train__optim__lr": 10**400}, "...: expected a number"),
+        ({"train__seed": 2**32}, "train.seed is 4294967296: expected at most 4294967295"),
+        ({"results_dir": "???"}, "results_dir is '???', which nothing fills in here: write what is meant"),
+        ({"train__pretrained_model_path": "${results_dir}/a"}, "which nothing fills in here"),
+        ({"results_dir": "~/runs"}, "results_dir is '~/runs', which nothing fills in here"),
         ({"results_dir": ...}, "neither results_dir nor train.results_dir is given"),
     ],
 )  # fmt: skip
@@ -129,10 +135,17 @@ def test_what_is_wrong_is_said(change, sentence):
 
 @pytest.mark.parametrize(
     ("text", "error", "sentence"),
-    [(None, FileError, "cannot read the spec"), ("a: [", SpecError, "is no YAML"), ("- 1", SpecError, "expected keys")],
+    [
+        (None, FileError, "cannot read the spec"),
+        ("a: [", SpecError, "is no YAML"),
+        ("- 1", SpecError, "expected keys"),
+        ("[" * 3000, SpecError, "is nested more deeply"),
+        ("train: {seed: 1}\ndataset:\ntrain: {num_steps: 2}", SpecError, "the key 'train' stands in lines 1 and 3"),
+        ("train: {seed: 1, seed: 2}", SpecError, "the key 'seed' stands in lines 1 and 1"),
+    ],
 )
 def test_a_file_that_is_no_spec(tmp_path, text, error, sentence):
-    """A missing file, no YAML, and YAML without keys."""
+    """A missing file, no YAML, YAML without keys, and a key that would silently have only its last value."""
     path = tmp_path / "spec.yaml"
     if text is not None:
         path.write_text(text, encoding="utf-8")

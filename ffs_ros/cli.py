@@ -24,6 +24,9 @@ VERBS = {
     "infer": Verb("ffs_ros.tools.infer", "disparity, and with a calibration depth and points, of two rectified images"),
     "export": Verb("ffs_ros.tools.export", "checkpoint -> ONNX graph, proved against the network before it is written"),
     "build-engine": Verb("ffs_ros.tools.build_engine", "ONNX graph -> TensorRT engine, proven before it is installed"),
+    "bench": Verb(
+        "ffs_ros.tools.bench", "latency, throughput and memory of engines, and how near they are to the floor"
+    ),
     "train": Verb("ffs_ros.tools.train", "finetune the network on annotated pairs, or train it on rendered scenes"),
     "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint, ONNX file or engine is"),
 }
@@ -34,6 +37,7 @@ examples:
   ffs export model_best_bp2_serialize.pth -o model.onnx --size 480x736
   ffs infer model.onnx left.png right.png -o out
   ffs build-engine model.onnx -o engines/model.engine
+  ffs bench engines/model.engine --against sgbm
   ffs train -e spec.yaml
 """
 

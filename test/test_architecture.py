@@ -172,6 +172,7 @@ def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.Com
         "from ffs_ros.cli import main; main(['inspect', '--help'])",
         "from ffs_ros.cli import main; main(['train', '--help'])",
         "from ffs_ros.cli import main; main(['build-engine', '--help'])",
+        "from ffs_ros.cli import main; main(['bench', '--help'])",
         "import ffs_ros.matcher",
     ],
 )

@@ -25,6 +25,8 @@ from ffs_ros.photometric import DOUBTFUL, UNRELATED, best_factor, resemblance
 _SAMPLED_ROWS = 48
 _CLEARLY_BETTER = 0.25
 """Resemblance to gain before another scale is named as the fault."""
+_BRIGHT_SHARE, _LEAST_BRIGHT = 0.99, 24
+"""The brightest hundredth of a picture is brighter than this grey level, also at night."""
 
 # Shares of the known pixels above which there is something to say.
 _MOST_NEGATIVE = 0.5
@@ -66,6 +68,7 @@ def _checked(sample: StereoSample, dataset_name: str, max_disparity_px: float) -
     left_RW, right_RW = (cv2.cvtColor(image[rows], cv2.COLOR_RGB2GRAY) for image in (pair.left_HW3, pair.right_HW3))
     resembles = resemblance(left_RW, right_RW, pair.truth_HW[rows])
     findings = list(_findings_in_truth(pair, max_disparity_px))
+    findings += _darkness(pair.left, left_RW) + _darkness(pair.right, right_RW)
     sign_is_known = any(finding.kind is Kind.SIGN for finding in findings)
     if resembles is not None and resembles < DOUBTFUL and not sign_is_known:
         findings.append(_suspicion(pair, resembles, *best_factor(left_RW, right_RW, pair.truth_HW[rows])))
@@ -134,6 +137,20 @@ def _findings_in_truth(pair: _Pair, max_disparity_px: float) -> Iterator[Finding
             f"{path} has {beyond_range:.0%} of its pixels at max_disparity, {max_disparity_px:g} px, or beyond, where "
             "they do not count; raise max_disparity or scale the pair down",
         )
+
+
+def _darkness(path: Path, grey_RW: np.ndarray) -> list[Finding]:
+    """Pixels of 10 or 12 bits in a file of 16: nothing in it says so, and the network would see next to nothing."""
+    bright = int(np.quantile(grey_RW, _BRIGHT_SHARE))
+    if bright >= _LEAST_BRIGHT:
+        return []
+    return [
+        Finding(
+            Kind.DARK,
+            f"{path} has {_BRIGHT_SHARE:.0%} of its pixels below {bright + 1} of 255; if it holds 10 or 12 bits in 16, "
+            "multiply them by 64 or 16",
+        )
+    ]
 
 
 def _suspicion(pair: _Pair, resembles: float, factor: float, resembles_then: float) -> Finding:

@@ -23,13 +23,14 @@ class Kind(Enum):
     SCALE = "ground truth of another scale"
     UNRELATED = "left, right and ground truth that do not belong together"
     DOUBTFUL = "left, right and ground truth that hardly resemble each other"
+    DARK = "images that are almost black"
     NEGATIVE = "some negative disparities"
     FAR_RANGE = "many disparities beyond max_disparity"
 
     @property
     def is_error(self) -> bool:
         """Such a pair would teach something wrong or stop the run; otherwise it is for a person to look at."""
-        return self not in (Kind.DOUBTFUL, Kind.NEGATIVE, Kind.FAR_RANGE)
+        return self not in (Kind.DOUBTFUL, Kind.DARK, Kind.NEGATIVE, Kind.FAR_RANGE)
 
 
 class Finding(NamedTuple):

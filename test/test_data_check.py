@@ -132,6 +132,16 @@ def test_warnings(tmp_path: Path) -> None:
     assert "negative at 0.69% of its pixels" in report.pairs[1].findings[0].sentence
 
 
+def test_twelve_bits_in_sixteen_are_seen(tmp_path: Path) -> None:
+    """The file does not say so, and what the network would see is nearly black; a picture taken at night passes."""
+    left, right, truth = scene()
+    sample = written(tmp_path, left, right // 4, truth)
+    cv2.imwrite(str(sample.left), left.astype(np.uint16) * 16)
+    (finding,) = report_on(sample).warnings
+    assert finding.kind is Kind.DARK
+    assert re.match(r".*a_left.png has 99% of its pixels below \d+ of 255; if it holds 10 or 12 bits", finding.sentence)
+
+
 def test_without_texture_nobody_can_tell(tmp_path: Path) -> None:
     """Neither good nor bad; the report says how many."""
     grey = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -86,15 +87,29 @@ class Sources:
 
 def check_data(spec: Spec, folder: Path, say: Callable[[str], None]) -> None:
     """Look through every list and write ``data_check.json``. Raises TrainingError for what forbids a training."""
-    max_disparity_px = spec.dataset.max_disparity
+    names: dict[str, str] = {}
+    left_images: dict[str, list[str]] = {"train_dataset": [], "val_dataset": []}
     reports = {}
-    for name in ("train_dataset", "val_dataset"):
-        for source in getattr(spec.dataset, name).data_sources:
-            if source.dataset_name != SCENES and source.data_file not in reports:
-                samples = read_annotations(source.data_file)
-                reports[source.data_file] = check_samples(samples, source.dataset_name, max_disparity_px)
+    for split, images in left_images.items():
+        for source in getattr(spec.dataset, split).data_sources:
+            file, name = source.data_file, source.dataset_name
+            if name == SCENES:
+                continue
+            samples = read_annotations(file)
+            images += [os.path.abspath(sample.left) for sample in samples]  # noqa: PTH100 (asks no disk for links)
+            if names.setdefault(file, name) != name:
+                raise TrainingError(f"{file} is read as {names[file]} and as {name}: expected one dataset_name for it")
+            if file not in reports:
+                reports[file] = check_samples(samples, name, spec.dataset.max_disparity)
+    trained_on = set(left_images["train_dataset"])
+    seen_before = [image for image in left_images["val_dataset"] if image in trained_on]
     for file, report in reports.items():
         say(f"{file}: {report.text()}")
+    if seen_before:
+        say(
+            f"warning: {len(seen_before)} of the {len(left_images['val_dataset'])} pairs of val_dataset are also in "
+            f"train_dataset, the first: {seen_before[0]}; the validation tells nothing about pairs that are learned"
+        )
     if reports:
         with whole_file(folder / DATA_REPORT) as temporary:
             summaries = {file: report.summary() for file, report in reports.items()}

@@ -58,7 +58,7 @@ def limits_in_words(limits: Limits) -> str:
     if limits.choices:
         return ", ".join(map(shown, limits.choices))
     bounds = {"at least": limits.least, "above": limits.above, "at most": limits.most}
-    return ", ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+    return ", ".join(f"{words} {bound:.10g}" for words, bound in bounds.items() if bound is not None)
 
 
 def test_the_table_has_every_key_as_it_is_declared() -> None:

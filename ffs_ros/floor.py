@@ -58,7 +58,10 @@ class Floor(NamedTuple):
 
 _PEAKS = {
     ("NVIDIA H200", 132): Peak(790, 4300),
-    ("Orin", 16): Peak(85, 205),  # every Orin has this name; with 16 multiprocessors it is AGX Orin 64 GB
+    # Every Orin has this name; with 16 multiprocessors it is AGX Orin 64 GB. NVIDIA's 171 INT8 TOPS are with sparsity:
+    # half of them dense, half of those in fp16. Likewise Thor's 2070 FP4 TFLOPS, an eighth.
+    ("Orin", 16): Peak(42.7, 205),
+    ("NVIDIA Thor", 20): Peak(259, 273),
     ("NVIDIA GeForce RTX 3090", 82): Peak(71, 936),
 }
 

@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--peak", metavar=("TFLOP/s", "GB/s"), nargs=2, type=_rate,
-        help="what the hardware can do in fp16, for the floor (default: known of H200, AGX Orin 64 GB, RTX 3090)",
+        help="what the hardware can do in fp16, for the floor (default: known of H200, AGX Orin 64 GB, Thor, RTX 3090)",
     )  # fmt: skip
     parser.add_argument("--gpu-index", metavar="N", type=_index, default=0, help="the GPU to run on (default: 0)")
     parser.add_argument("--threads", metavar="N", type=_count, default=0, help="CPU threads (default: the runtime's)")

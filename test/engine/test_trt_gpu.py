@@ -10,9 +10,11 @@ import importlib.util
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import numpy as np
 import pytest
 
 from ffs_ros.cli import main as ffs
-from ffs_ros.engine import open_engine
+from ffs_ros.engine import STAGES, open_engine
 from ffs_ros.engine.cuda import _PyCudaGpu, opened_gpu
 from ffs_ros.engine.manifest import manifest_path, read_manifest
 from ffs_ros.errors import EngineError
@@ -98,7 +100,7 @@ def free_bytes() -> int:
 def test_a_thousand_frames_are_right_and_take_no_memory(fixed: Path) -> None:
     """Each answer is its own pair's; the run is recorded as a CUDA graph."""
     with open_engine(fixed) as engine:
-        assert engine._replay is not None
+        assert engine._replay.launch != engine._enqueue
         check(engine, *SIZE, seed=0)
         before = free_bytes()
         for seed in range(1000):
@@ -111,6 +113,40 @@ def test_without_a_recording_the_answer_is_the_same(fixed: Path, monkeypatch: py
     monkeypatch.setattr(_PyCudaGpu, "recorded", lambda self, enqueue: None)
     with open_engine(fixed) as engine:
         check(engine, *SIZE, seed=3)
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_stages_are_timed_by_the_gpu(fixed: Path, monkeypatch: pytest.MonkeyPatch, records: bool) -> None:
+    """Each takes some time, together no longer than the host saw; answers before and after are right."""
+    if not records:
+        monkeypatch.setattr(_PyCudaGpu, "recorded", lambda self, enqueue: None)
+    with open_engine(fixed) as engine:
+        feeds = pair(*SIZE, seed=1)
+        for _ in range(10):
+            check(engine, *SIZE, seed=2)
+            begin_s = time.perf_counter()
+            stages_ms = engine.stages_ms(feeds)
+            seen_ms = 1e3 * (time.perf_counter() - begin_s)
+            assert list(stages_ms) == [*STAGES]
+            assert all(stage_ms > 0.0 for stage_ms in stages_ms.values())
+            assert sum(stages_ms.values()) < seen_ms
+        assert isinstance(engine._timed_replay.launch, partial) != records
+
+
+def test_an_engine_is_measured(fixed: Path, folder: Path) -> None:
+    """``ffs bench``: every stage, the GPU's name and memory, and more frames leave no memory behind."""
+    out = folder / "bench.json"
+    with pytest.raises(SystemExit) as end:
+        ffs(["bench", str(fixed), "--against", str(fixed), "--seconds", "2", "-o", str(out)])
+    assert end.value.code == 0
+    record = json.loads(out.read_text())
+    assert record["gpu"]["name"] == read_manifest(fixed).gpu
+    for engine in record["engines"]:
+        latency = engine["latency"]
+        assert all(latency[name]["p50_ms"] > 0.0 for name in (*STAGES, "total"))
+        assert sum(latency[name]["p50_ms"] for name in STAGES) < latency["total"]["p50_ms"] * 2
+        assert 0.0 <= engine["gpu_MB"] <= engine["gpu_peak_MB"] < 1000.0
+    assert 0.5 < record["ratios_of_medians"][0]["total"] < 2.0
 
 
 def test_opening_and_closing_gives_memory_back(fixed: Path) -> None:

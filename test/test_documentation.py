@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ffs_ros.cli import VERBS
 from ffs_ros.config import parameter_facts
+from ffs_ros.floor import floor, peak_of
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,6 +42,41 @@ def test_readme_links_lead_somewhere() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    """Every relative link in docs/ is a file, and a heading of it where one is named."""
+
+    def anchors(path: Path) -> set[str]:
+        headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    wrong = []
+    for page in (ROOT / "docs").rglob("*.md"):
+        for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")):
+            target = page.parent / file if file else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                wrong.append(f"{page.name}: {file}#{anchor}")
+    assert wrong == []
+
+
+def test_what_jetson_md_reckons_is_what_floor_py_does() -> None:
+    """The floors and the latencies in its tables, for the fractions in the latencies' heading."""
+    page = (ROOT / "docs" / "jetson.md").read_text(encoding="utf-8")
+    peaks = {"H200": peak_of("NVIDIA H200", 132), "Orin": peak_of("Orin", 16), "Thor": peak_of("NVIDIA Thor", 20)}
+    rows = re.findall(r"^\| (\d+)x(\d+), (\d) iterations \| (.*[\d)]) \|$", page, re.MULTILINE)
+    columns = re.findall(r"(Orin|Thor), (0\.\d+)", page)
+    assert len(rows) == 12
+    for index, (height, width, iterations, cells) in enumerate(rows):
+        size = int(height), int(width)
+        floors = {gpu: floor(size, int(iterations), peak) for gpu, peak in peaks.items()}
+        if index < 6:
+            expected = [bound for found in floors.values() for bound in found]
+        else:
+            expected = [floors[gpu].ms / float(fraction) for gpu, fraction in columns]
+        found = re.findall(r"[\d.]+", cells)
+        decimals = [len(number.partition(".")[2]) for number in found]
+        assert found == [f"{ms:.{places}f}" for ms, places in zip(expected, decimals, strict=True)]
 
 
 def test_readme_quotes_what_the_node_says() -> None:

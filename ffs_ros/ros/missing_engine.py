@@ -34,9 +34,12 @@ def turn_to_build(recipe: Recipe, go_on: Callable[[], None], logger: Any) -> Ite
     """Wait until no other process builds from the same source; gives the lock, for ``build`` to hand on.
 
     The lock is one on the source itself (``flock``), so that no file of ours stays. ``go_on`` is called while it waits,
-    to raise where it is to end.
+    to raise where it is to end. Raises BuildError when the source cannot be read.
     """
-    lock = os.open(recipe.source, os.O_RDONLY)
+    try:
+        lock = os.open(recipe.source, os.O_RDONLY)
+    except OSError as error:
+        raise BuildError(f"cannot build {recipe.engine} from {recipe.source}: {error.strerror}") from None
     try:
         waiting = False
         while not _locked(lock):

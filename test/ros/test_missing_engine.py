@@ -16,6 +16,8 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from fake_tensorrt import fake_manifest, fake_plan
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from stereo_graph import wait_until
 
 from ffs_ros.engine.manifest import install, read_engine, read_manifest
@@ -155,6 +157,24 @@ def test_signals_end_node_and_build(
     with pytest.raises(ProcessLookupError):
         os.kill(place.builds[0], 0)
     assert place.files == ["bp2.onnx"]
+
+
+def test_a_signal_ends_a_build_that_a_manager_asked_for(
+    place: Place, start_node: Callable[..., Any], graph: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node spins then, where Ctrl-C raises nothing."""
+    monkeypatch.setenv("FAKE_BUILD_S", "60")
+    node = start_node(autostart=False, engine=place.engine, build_if_missing=True)
+    change = graph.node.create_client(ChangeState, "stereo_node/change_state")
+    graph.wait(change.service_is_ready, "the lifecycle service")
+    request = ChangeState.Request()
+    request.transition.id = Transition.TRANSITION_CONFIGURE
+    change.call_async(request)
+    graph.wait(lambda: place.builds, "the build")
+    assert node.stop() == 0
+    assert "Traceback" not in node.said()
+    with pytest.raises(ProcessLookupError):
+        os.kill(place.builds[0], 0)
 
 
 def test_two_nodes_build_once(place: Place, start_node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

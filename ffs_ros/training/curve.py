@@ -17,6 +17,7 @@ from ffs_ros.whole_file import whole_file
 from .status import RUNNING, StatusFile, append
 from .stereo_module import LOGGED, StereoModule
 
+_MARK = ".validating"
 COLUMNS = ("step", "loss", "learning_rate", "samples_per_s", "rendering_share")
 
 
@@ -26,6 +27,7 @@ class Curve(pl.Callback):
     def __init__(self, folder: Path, every_n_steps: int, samples_per_step: int, status: StatusFile) -> None:
         self.path = folder / "curve.csv"
         self.validation_path = folder / "validation.csv"
+        self.mark_path = folder / _MARK
         self.every_n_steps, self.samples_per_step, self.status = every_n_steps, samples_per_step, status
         self._begin_s, self._paused_s, self._pause_begin_s = 0.0, 0.0, 0.0
         self._step_of_last_row = 0
@@ -37,6 +39,7 @@ class Curve(pl.Callback):
         if trainer.is_global_zero:
             _start(self.path, COLUMNS, module.step)
             _start(self.validation_path, ("step", "val_loss", *LOGGED), module.step)
+            self.mark_path.unlink(missing_ok=True)
         self._restart()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -64,8 +67,11 @@ class Curve(pl.Callback):
         self._restart()
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """The pace is training's alone."""
+        """The pace is training's alone. What a kill interrupts now is known to the run that goes on."""
+        assert isinstance(module, StereoModule)
         self._pause_begin_s = time.perf_counter()
+        if trainer.is_global_zero:
+            self.mark_path.write_text(str(module.step), encoding="utf-8")
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """A row, and a line, with the validation's scores."""
@@ -78,9 +84,16 @@ class Curve(pl.Callback):
             print(
                 f"step {module.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()), flush=True
             )
+            self.mark_path.unlink()
 
     def _restart(self) -> None:
         self._begin_s, self._paused_s = time.perf_counter(), 0.0
+
+
+def lacks_validation(folder: Path, step: int) -> bool:
+    """Whether the validation after this step was begun and not ended."""
+    mark = folder / _MARK
+    return mark.exists() and mark.read_text(encoding="utf-8") == str(step)
 
 
 def _start(path: Path, columns: tuple[str, ...], step: int) -> None:

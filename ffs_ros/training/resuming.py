@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ffs_ros.checkpoint import Checkpoint, open_checkpoint
 from ffs_ros.errors import FileError, TrainingError
@@ -13,7 +13,14 @@ from .saving import LATEST
 from .spec import Spec
 
 
-def checkpoint_to_resume(spec: Spec, folder: Path, say: Callable[[str], None]) -> Path | None:
+class Resumed(NamedTuple):
+    """Where a run goes on."""
+
+    path: Path
+    step: int
+
+
+def checkpoint_to_resume(spec: Spec, folder: Path, say: Callable[[str], None]) -> Resumed | None:
     """The one that the spec names, else the newest in ``folder``; None when the run begins anew.
 
     Raises FileError and CheckpointError when it cannot be read, TrainingError when the spec cannot go on from it.
@@ -35,7 +42,7 @@ def checkpoint_to_resume(spec: Spec, folder: Path, say: Callable[[str], None]) -
         )
     _check_same(path, opened, spec)
     say(f"resuming from {path.resolve()}, after step {opened.settings['step']}")
-    return path
+    return Resumed(path, opened.settings["step"])
 
 
 def _check_same(path: Path, opened: Checkpoint, spec: Spec) -> None:

@@ -29,10 +29,10 @@ from ffs_ros.network.model import FastFoundationStereo
 from ffs_ros.whole_file import whole_file
 
 from .batches import Place
-from .curve import Curve, TimeLimit
+from .curve import Curve, TimeLimit, lacks_validation
 from .memory import is_out_of_memory, memory_of, what_fits
 from .only_run import only_run
-from .resuming import checkpoint_to_resume
+from .resuming import Resumed, checkpoint_to_resume
 from .saving import Saver, WholeCheckpointIO
 from .sources import Sources, check_data
 from .spec import Spec, plain
@@ -87,16 +87,18 @@ def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Ca
     module.validates = place.rank < sources.validations
     steps = range(spec.train.start_step, total_steps)
     with _sentences(spec, folder), _no_orphans(trainer):
+        if resumed is not None and lacks_validation(folder, resumed.step):
+            trainer.validate(module, sources.validation_batches(place), ckpt_path=resumed.path, verbose=False)
         trainer.fit(
             module,
             train_dataloaders=sources.training_batches(steps, lambda: module.step, place),
             val_dataloaders=sources.validation_batches(place),
-            ckpt_path=resumed,
+            ckpt_path=None if resumed is None else resumed.path,
         )
     _say(f"done after step {module.step} of {total_steps}; the weights are in {folder}{_peak_memory()}")
 
 
-def _network(spec: Spec, resumed: Path | None) -> FastFoundationStereo:
+def _network(spec: Spec, resumed: Resumed | None) -> FastFoundationStereo:
     network = FastFoundationStereo(spec.model.train_iters)
     path = spec.train.pretrained_model_path
     if resumed is not None:

@@ -42,11 +42,14 @@ class StereoModule(pl.LightningModule):
         """Whether this process has validation batches that no other one has."""
         self.val_scores: list[PairScores] = []
         self.val_losses: list[float] = []
+        self.loaded_step = 0
         self._stored_random_state: dict[str, Any] | None = None
 
     @property
     def step(self) -> int:
         """Steps done, those of earlier parts included."""
+        if self.trainer.state.fn == "validate":  # which restores weights and no counters
+            return self.loaded_step
         return self.spec.train.start_step + self.global_step
 
     # Batches
@@ -172,6 +175,7 @@ class StereoModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What ``on_save_checkpoint`` wrote."""
+        self.loaded_step = checkpoint["step"]
         self._stored_random_state = checkpoint["random_state"]
         loss_sum, self.losses = checkpoint["loss_since_last_row"]
         self.loss_sum = torch.tensor(loss_sum, device=self.loss_sum.device)

@@ -26,6 +26,11 @@ from ffs_ros.training.stereo_module import StereoModule  # noqa: E402
 FIRST = {"train__num_steps": 1, "train__optim__lr_scheduler": "LambdaLR", "train__optim__warmup_steps": 0}
 
 
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Of the loss curve."""
+    return list(csv.DictReader((folder / "curve.csv").read_text(encoding="utf-8").splitlines()))
+
+
 @pytest.fixture
 def begun(small_spec, tmp_path) -> Path:
     """The folder of a run of one step, which has come to the end of its schedule."""
@@ -37,8 +42,7 @@ def test_a_resumed_run_has_the_specs_rates_and_not_those_of_the_checkpoint(small
     """lower train.optim.lr and resume: from the first step on, as on a schedule that has always ended later."""
     changes = {**FIRST, "train__num_steps": 3, "train__optim__lr": 3e-5, "train__optim__weight_decay": 0.5}
     train(spec_from(small_spec(**changes)))
-    rows = list(csv.DictReader((begun / "curve.csv").read_text(encoding="utf-8").splitlines()))
-    assert [float(row["learning_rate"]) for row in rows] == pytest.approx([1e-3, 2e-5, 1e-5])
+    assert [float(row["learning_rate"]) for row in rows(begun)] == pytest.approx([1e-3, 2e-5, 1e-5])
     saved = torch.load(begun / "dn_model_latest.pth", weights_only=True)
     assert saved["optimizer_states"][0]["param_groups"][0]["weight_decay"] == 0.5
     assert saved["optimizer_states"][0]["state"][0]["step"] == 3, "the moments are still the checkpoint's"
@@ -79,11 +83,37 @@ def test_a_run_that_is_given_more_patience_has_it(small_spec, tmp_path):
     assert state["patience"] == 7
 
 
+def test_an_interrupted_validation_is_made_up_for(small_spec, tmp_path, monkeypatch):
+    """Killed in the one after step 1, again when that is made up for, and in the last one: no row is missing."""
+    steps = {"train__validation_interval_unit": "step", "train__checkpoint_interval_unit": "step"}
+    whole = tmp_path / "whole" / "train"
+    train(spec_from(small_spec(**steps, results_dir=str(whole.parent))))
+    validate, spec = StereoModule.validation_step, spec_from(small_spec(**steps))
+    for last_step in (1, 1, 2):
+
+        def killed(module: StereoModule, *batch: object, last_step: int = last_step) -> None:
+            if module.step == last_step:
+                raise KeyboardInterrupt
+            validate(module, *batch)
+
+        monkeypatch.setattr(StereoModule, "validation_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(spec)
+    monkeypatch.setattr(StereoModule, "validation_step", validate)
+    train(spec)
+    folder = tmp_path / "results" / "train"
+    assert [path.name for path in folder.glob(".*")] == []
+    assert (folder / "validation.csv").read_bytes() == (whole / "validation.csv").read_bytes()
+    assert [row["loss"] for row in rows(folder)] == [row["loss"] for row in rows(whole)]
+
+
 def test_the_loss_since_the_last_row_is_saved_for_all_processes(small_spec):
     """One file serves them all, so it has their mean; the process that saves keeps its own."""
     module = StereoModule(spec_from(small_spec()), torch.nn.Linear(1, 1), 2)
     module._trainer = SimpleNamespace(
-        global_step=1, strategy=SimpleNamespace(reduce=lambda loss_sum, reduce_op: loss_sum.add_(4.0).div_(2.0))
+        global_step=1,
+        state=SimpleNamespace(fn="fit"),
+        strategy=SimpleNamespace(reduce=lambda loss_sum, reduce_op: loss_sum.add_(4.0).div_(2.0)),
     )
     module.loss_sum, module.losses = torch.tensor(2.0), 1
     checkpoint: dict[str, object] = {}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ffs_ros.errors import FileError
 
+_NAME_BYTES = 8
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -24,7 +26,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise FileError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
     if path.exists() and not path.is_file():
         raise FileError(f"cannot write {path}: it exists and is not a regular file; name another output")
-    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
+    temporary = path.with_name(f".{secrets.token_hex(_NAME_BYTES)}{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -38,3 +40,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # on a read-only file system even removing nothing is refused
             temporary.unlink()
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed processes have left in ``folder``, where nobody may be writing now."""
+    for path in folder.glob("." + "[0-9a-f]" * 2 * _NAME_BYTES + "*"):
+        with suppress(OSError):
+            path.unlink()

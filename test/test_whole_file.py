@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ffs_ros.errors import FileError
-from ffs_ros.whole_file import whole_file
+from ffs_ros.whole_file import remove_unfinished, whole_file
 
 
 def write_half_and_raise(path: Path, failure: BaseException) -> None:
@@ -59,3 +59,16 @@ def test_full_disk_is_a_file_error_and_other_files_keep_theirs(tmp_path: Path) -
     with pytest.raises(FileNotFoundError), whole_file(path):
         (tmp_path / "input").read_bytes()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
+    """Temporary files of this module alone; a folder of such a name stays."""
+    mine = [tmp_path / "model.pth", tmp_path / ".hidden.pth", tmp_path / ".0123456789abcdef" / "file"]
+    mine[2].parent.mkdir()
+    for path in mine:
+        path.write_bytes(b"mine")
+    left = whole_file(tmp_path / "model.pth").__enter__()
+    left.write_bytes(b"half")
+    remove_unfinished(tmp_path)
+    assert not left.exists()
+    assert all(path.read_bytes() == b"mine" for path in mine)

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         style = Style(**{name: _limited(name, getattr(args, name)) for name in STYLE_OPTIONS})
         _at_least("--pairs", args.pairs, 1)
         _at_least("--seed", args.seed, 0)
-        _at_least("--max-disparity", args.max_disparity, 8)
+        _at_least("--max-disparity", args.max_disparity, 8, LARGEST_SIDE_px)
         write_pairs(args.out, args.pairs, args.seed, _size(args.size), args.max_disparity, style, args.right_negative)
     except FfsError as error:
         print("scene:", error, file=sys.stderr)
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", metavar="HxW", default="320x736", help="rows x columns (default: %(default)s)")
     parser.add_argument(
         "--max-disparity", metavar="PX", type=float, default=192.0,
-        help="few surfaces are nearer, at least 8 (default: %(default)g)",
+        help=f"few surfaces are nearer, 8 to {LARGEST_SIDE_px} (default: %(default)g)",
     )  # fmt: skip
     defaults = {field.name: field.default for field in fields(Style)}
     for name, (most, what) in STYLE_OPTIONS.items():
@@ -125,9 +125,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _at_least(option: str, value: float, least: int) -> None:
-    if not least <= value < math.inf:
-        raise FileError(f"{option} is {value:g}: expected at least {least}")
+def _at_least(option: str, value: float, least: int, most: float = math.inf) -> None:
+    if not least <= value <= most:
+        at_most = f" and at most {most:g}" if most < math.inf else ""
+        raise FileError(f"{option} is {value:g}: expected at least {least}{at_most}")
 
 
 def _limited(name: str, value: float) -> float:

@@ -9,13 +9,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ffs_ros.errors import FileError, TrainingError
+from ffs_ros.whole_file import remove_unfinished
 
 LOCK = ".lock"
 
 
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
-    """Holds the folder until the block is left or the process ends, however it ends.
+    """Holds the folder until the block is left or the process ends, however it ends; clears up after a killed one.
 
     Raises TrainingError when another process holds it, FileError when the folder cannot be written to.
     """
@@ -34,6 +35,7 @@ def only_run(folder: Path) -> Iterator[None]:
                     f"another training is writing into {folder}: wait for its end, or name another results_dir"
                 ) from None
             # Otherwise this file system knows no locks.
+        remove_unfinished(folder)
         try:
             yield
         finally:

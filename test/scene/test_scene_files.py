@@ -90,6 +90,7 @@ def test_every_field_of_the_style_is_an_option() -> None:
         (["--pairs", "0"], "--pairs is 0: expected at least 1"),
         (["--seed", "-1"], "--seed is -1: expected at least 0"),
         (["--max-disparity", "nan"], "--max-disparity is nan: expected at least 8"),
+        (["--max-disparity", "1e308"], "--max-disparity is 1e+308: expected at least 8 and at most 4096"),
         (["--grey", "2"], "--grey is 2: expected 0 to 1"),
         (["--blur-px", "nan"], "--blur-px is nan: expected 0 to 0.8"),
     ],

@@ -148,6 +148,7 @@ def test_two_runs_in_one_folder_are_refused_until_the_first_ends(small_spec, tmp
         finally:
             other.kill()
             other.wait()
+            (folder / ".0123456789abcdef.pth").write_bytes(b"half of a checkpoint")
             try:
                 with only_run(folder):
                     pass

@@ -35,7 +35,7 @@ class AugmentationConfig:
     Raises SpecError where two values contradict each other.
     """
 
-    crop_size: tuple[int, int] = key((320, 736), least=32)
+    crop_size: tuple[int, int] = key((320, 736), least=32, most=4096)
     color_aug_prob: float = key(0.2, least=0, most=1)
     """That left and right change colours each by itself; otherwise both change alike."""
     color_aug_brightness: float = key(0.4, least=0, most=1)

@@ -93,11 +93,12 @@ class Curve(pl.Callback):
 def lacks_validation(folder: Path, step: int) -> bool:
     """Whether the validation after this step was begun and not ended."""
     mark = folder / _MARK
-    return mark.exists() and mark.read_text(encoding="utf-8") == str(step)
+    return mark.is_file() and mark.read_bytes() == str(step).encode()
 
 
 def _start(path: Path, columns: tuple[str, ...], step: int) -> None:
-    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))[1:] if path.exists() else []
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    rows = list(csv.reader(text.splitlines()))[1:]
     kept = [row for row in rows if row and row[0].isdecimal() and int(row[0]) <= step and len(row) == len(columns)]
     with whole_file(path) as temporary:
         temporary.write_text("".join(map(_line, [columns, *kept])), encoding="utf-8")

@@ -126,8 +126,8 @@ class Train:
     """The run."""
 
     results_dir: str | None = None
-    num_epochs: int = key(10, least=1)
-    num_steps: int | None = key(None, least=1)
+    num_epochs: int = key(10, least=1, most=10**9)
+    num_steps: int | None = key(None, least=1, most=10**9)
     """Ours: optimiser steps; counts instead of num_epochs."""
     start_step: int = key(0, least=0)
     """Ours: steps that earlier parts made before their weights became pretrained_model_path. Steps, the schedule and

@@ -10,13 +10,18 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from ffs_ros.errors import DivergenceError, FileError, TrainingError
 
@@ -30,6 +35,7 @@ from .stereo_module import StereoModule
 from .tune_report import DEFAULT, Row, Validation, table, verdict
 
 METRIC = "val/epe"
+DATABASE = "trials.db"
 _LEARNING_RATES = (0.1, 10.0)
 """Times the spec's."""
 _DECAYS = (0.01, 1.0)
@@ -53,7 +59,7 @@ def tune(spec: Spec, trials: int, train_trial: TrainTrial | None = None) -> None
     total_steps = _total_steps(spec)
     folder = spec.train_dir / "tune"
     make_folder(folder)
-    with only_run(folder):
+    with only_run(folder), _sentences(folder / DATABASE):
         study = _study(spec, folder, total_steps)
         _queue_interrupted(study)
         if train_trial is None and len(_finished(study)) < trials:
@@ -90,13 +96,9 @@ def _total_steps(spec: Spec) -> int:
 def _study(spec: Spec, folder: Path, total_steps: int) -> optuna.Study:
     """The search in the folder, or a new one whose first trial will have the spec's own values."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file = folder / "trials.db"
-    try:
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=_FINISHED_BEFORE_PRUNING)
-        study = optuna.create_study(storage=_storage(file), study_name=METRIC, pruner=pruner, load_if_exists=True)
-    except (OSError, optuna.exceptions.StorageInternalError) as error:
-        sentence = " ".join(str(error).split())
-        raise FileError(f"cannot use {file}: {sentence}; remove it, or name another results_dir") from error
+    file = folder / DATABASE
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=_FINISHED_BEFORE_PRUNING)
+    study = optuna.create_study(storage=_storage(file), study_name=METRIC, pruner=pruner, load_if_exists=True)
     values = json.dumps(plain(asdict(spec)))
     if not study.trials:
         study.set_user_attr("spec", values)
@@ -107,9 +109,24 @@ def _study(spec: Spec, folder: Path, total_steps: int) -> optuna.Study:
     return study
 
 
-def _storage(file: Path) -> str:
+def _storage(file: Path) -> optuna.storages.BaseStorage:
     """SQLite, because what it has written survives a kill in the middle of the next line; a journal file does not."""
-    return f"sqlite:///{file.resolve()}"
+    # Opened by its path: in a URL a ? in the path would end it.
+    engine = {"creator": partial(sqlite3.connect, file), "poolclass": NullPool}
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
+
+
+@contextmanager
+def _sentences(file: Path) -> Iterator[None]:
+    """A database that is damaged, or that the file system no longer lets grow, as a FileError."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        sentence = str(getattr(error, "orig", None) or error)
+        raise FileError(
+            f"cannot use {file}: {' '.join(sentence.split())}; if the disk is not full remove it, or name another "
+            "results_dir"
+        ) from error
 
 
 def _ranges(spec: Spec, total_steps: int) -> dict[str, tuple[float, float]]:

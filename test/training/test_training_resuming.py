@@ -155,3 +155,10 @@ def test_two_runs_in_one_folder_are_refused_until_the_first_ends(small_spec, tmp
             finally:
                 os.kill(child, signal.SIGKILL)
     assert not list(folder.iterdir())
+
+
+def test_a_curve_that_another_program_has_saved_is_begun_anew(small_spec, begun):
+    """In an encoding of its own, say. The run is worth more than its old rows."""
+    (begun / "curve.csv").write_bytes((begun / "curve.csv").read_text(encoding="utf-8").encode("utf-16"))
+    train(spec_from(small_spec(**{**FIRST, "train__num_steps": 2})))
+    assert [row["step"] for row in rows(begun)] == ["2"]

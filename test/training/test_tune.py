@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("lightning")
 optuna = pytest.importorskip("optuna")
 
-from ffs_ros.errors import DivergenceError, TrainingError  # noqa: E402
+from ffs_ros.errors import DivergenceError, FileError, TrainingError  # noqa: E402
 from ffs_ros.training import tune as search  # noqa: E402
 from ffs_ros.training.spec import Spec, spec_from  # noqa: E402
 from ffs_ros.training.tune import IsEnough, tune  # noqa: E402
@@ -170,6 +170,24 @@ def test_another_specs_trials_are_refused(tmp_path: Path) -> None:
     tune(spec_for(tmp_path), 1, Trainings())
     with pytest.raises(TrainingError, match=r"holds the trials of another spec: remove .*tune, or name another"):
         tune(spec_for(tmp_path, seed=7), 1, Trainings())
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    """What a URL would take for its end, or for something else, is part of the path."""
+    folder = tmp_path / "runs?lr=1#2 %20 {SCHEMA_VERSION} ü"
+    tune(spec_for(folder), 1, Trainings())
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert [path.name for path in (folder / "train" / "tune").iterdir()] == ["trials.db"]
+
+
+@pytest.mark.parametrize("damage", [b"no database" * 999, None], ids=["overwritten", "cut"])
+def test_a_damaged_database_is_one_sentence(tmp_path: Path, damage: bytes | None) -> None:
+    """Overwritten, or only half copied."""
+    tune(spec_for(tmp_path), 1, Trainings())
+    file = tmp_path / "train" / "tune" / "trials.db"
+    file.write_bytes(damage or file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(FileError, match=r"cannot use .*trials.db: .*database.*remove it, or name another results_dir"):
+        tune(spec_for(tmp_path), 2, Trainings())
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,10 @@ def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Ca
 def _network(spec: Spec, resumed: Resumed | None) -> FastFoundationStereo:
     network = FastFoundationStereo(spec.model.train_iters)
     path = spec.train.pretrained_model_path
-    if resumed is not None:
-        return network  # Lightning loads its weights
+    if resumed is not None:  # Lightning loads its weights
+        if path is not None:
+            _say("  train.pretrained_model_path is not read again; to begin anew from it name another results_dir")
+        return network
     if path is None:
         _say("no train.pretrained_model_path: the network starts from nothing")
         return network
@@ -110,8 +112,11 @@ def _network(spec: Spec, resumed: Resumed | None) -> FastFoundationStereo:
     network.load_state_dict({name: torch.tensor(array) for name, array in checkpoint.tensors.items()})
     _say(f"weights from {path} ({checkpoint.layout}, {', '.join(checkpoint.stored_dtypes)})")
     made_by = checkpoint.settings.get("step")
-    if made_by is not None and not spec.train.start_step:
-        _say(f"  {made_by} steps have made them; as a further part of that training set train.start_step: {made_by}")
+    if made_by is not None and str(made_by) != str(spec.train.start_step):
+        _say(
+            f"  {made_by} steps have made them and train.start_step is {spec.train.start_step}; as a further part of "
+            f"that training set train.start_step: {made_by}"
+        )
     return network
 
 
@@ -131,7 +136,7 @@ def _trainer(
     if train.max_time_minutes:
         callbacks.append(TimeLimit(train.max_time_minutes, TIME_CHECK_STEPS))
     if train.early_stop_patience:
-        callbacks.append(EarlyStopping("val_loss", patience=train.early_stop_patience))
+        callbacks.append(EarlyStopping("val_loss", patience=train.early_stop_patience, check_finite=False))
     save_steps = train.checkpoint_interval * steps_of[train.checkpoint_interval_unit]
     callbacks.append(Saver(folder, save_steps, steps_per_epoch))  # the last one: it saves what the others have decided
     has_bar = sys.stderr.isatty()

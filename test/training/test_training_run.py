@@ -145,7 +145,7 @@ def test_killed_and_resumed_is_as_if_nothing_had_happened(small_spec, tmp_path, 
     assert_same_weights(folder / "dn_model_latest.pth", tmp_path / "whole" / "train" / "dn_model_latest.pth")
 
 
-def test_a_run_that_ended_goes_on_when_it_is_given_more_steps(small_spec, tmp_path):
+def test_a_run_that_ended_goes_on_when_it_is_given_more_steps(small_spec, tmp_path, capsys):
     """2 steps, then 3: as 3 at once; and a part that starts from the weights alone counts on from its start_step."""
     train(
         spec_from(
@@ -161,9 +161,17 @@ def test_a_run_that_ended_goes_on_when_it_is_given_more_steps(small_spec, tmp_pa
         results_dir=str(tmp_path / "c"), train__num_steps=4, train__start_step=3,
         train__pretrained_model_path=str(folder / "weights_fp16.safetensors"),
     )  # fmt: skip
+    capsys.readouterr()
     train(spec_from(part))
+    assert "steps have made them" not in capsys.readouterr().out
     assert [row["step"] for row in rows(tmp_path / "c" / "train")] == ["4"]
     assert (tmp_path / "c" / "train" / "model_epoch_001_step_00004.pth").exists()
+    train(spec_from(part))
+    assert "train.pretrained_model_path is not read again" in capsys.readouterr().out
+    part["results_dir"], part["train"]["start_step"] = str(tmp_path / "d"), 2
+    part["train"]["num_steps"] = 3
+    train(spec_from(part))
+    assert "  3 steps have made them and train.start_step is 2; as a further part" in capsys.readouterr().out
 
 
 def test_a_loss_that_is_no_number_stops_the_run(small_spec, tmp_path, monkeypatch):
@@ -214,6 +222,11 @@ def test_early_stop_and_time_limit_end_a_run_with_its_weights_saved(small_spec, 
     train(spec_from(spec))
     assert [row["step"] for row in rows(tmp_path / "results" / "train")] == ["1", "2"]
     assert latest(tmp_path / "results" / "train") == "model_epoch_000_step_00002.pth"
+
+    monkeypatch.setattr(stereo_module, "final_loss", lambda *_: torch.tensor(torch.nan))
+    spec["results_dir"], spec["train"]["early_stop_patience"] = str(tmp_path / "nan"), 2
+    train(spec_from(spec))
+    assert [row["step"] for row in rows(tmp_path / "nan" / "train")] == ["1", "2"], "as if it had not fallen"
 
     from ffs_ros.training import run
 

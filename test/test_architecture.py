@@ -45,7 +45,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
     "scene": Part({"numpy"}, {"array_api_compat"}, {""}),
     "training": Part(
-        {"torch", "lightning", "numpy", "cv2", "yaml", "array_api_compat", "optuna", "sqlalchemy"},
+        {"torch", "lightning", "numpy", "cv2", "yaml", "array_api_compat", "optuna"},
         {"safetensors"},
         {"", "checkpoint", "network", "scene"},
     ),

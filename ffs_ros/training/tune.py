@@ -20,8 +20,6 @@ from pathlib import Path
 import lightning.pytorch as pl
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from ffs_ros.errors import DivergenceError, FileError, TrainingError
 
@@ -112,8 +110,7 @@ def _study(spec: Spec, folder: Path, total_steps: int) -> optuna.Study:
 def _storage(file: Path) -> optuna.storages.BaseStorage:
     """SQLite, because what it has written survives a kill in the middle of the next line; a journal file does not."""
     # Opened by its path: in a URL a ? in the path would end it.
-    engine = {"creator": partial(sqlite3.connect, file), "poolclass": NullPool}
-    return optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": partial(sqlite3.connect, file)})
 
 
 @contextmanager
@@ -121,8 +118,11 @@ def _sentences(file: Path) -> Iterator[None]:
     """A database that is damaged, or that the file system no longer lets grow, as a FileError."""
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        sentence = str(getattr(error, "orig", None) or error)
+    except Exception as error:
+        cause = getattr(error, "orig", None)  # in SQLAlchemy's errors, which Optuna passes on in part
+        if not isinstance(cause, sqlite3.Error) and not isinstance(error, optuna.exceptions.StorageInternalError):
+            raise
+        sentence = str(cause or error)
         raise FileError(
             f"cannot use {file}: {' '.join(sentence.split())}; if the disk is not full remove it, or name another "
             "results_dir"

@@ -71,11 +71,9 @@ def write_pairs(
 
     if out.exists():
         raise FileError(f"{out} exists already: name a new folder")
-    if not out.absolute().parent.is_dir():
-        raise FileError(f"cannot make {out}: the folder {out.parent} does not exist; make it first")
     temporary = out.absolute().with_name(f".{secrets.token_hex(8)}")
     try:
-        temporary.mkdir()
+        temporary.mkdir(parents=True)
         settings = ", ".join(f"{name} {value:g}" for name, value in asdict(style).items())
         head = f"# rendered: seed {seed}, {size[0]}x{size[1]}, max_disparity {max_disparity_px:g} px; {settings}\n"
         lines = [head + "# the right images are negatives\n" * right_is_negative]

@@ -30,7 +30,7 @@ from ffs_ros.whole_file import whole_file
 
 from .batches import Place
 from .curve import Curve, TimeLimit, lacks_validation
-from .memory import is_out_of_memory, memory_of, what_fits
+from .memory import is_out_of_memory, memory_of, shortage
 from .only_run import only_run
 from .resuming import Resumed, checkpoint_to_resume
 from .saving import Saver, WholeCheckpointIO
@@ -190,13 +190,7 @@ def _sentences(spec: Spec, folder: Path) -> Iterator[None]:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        device, total_bytes = memory_of(error)
-        split = spec.dataset.train_dataset
-        raise TrainingError(
-            f"the {device}'s {total_bytes / 1e9:.0f} GB are too few for batch_size {split.batch_size} at crop_size "
-            f"{list(split.augmentation.crop_size)} with train_iters {spec.model.train_iters}: by estimate "
-            f"{what_fits(spec, total_bytes)} fits, when nothing else uses the {device}"
-        ) from None
+        raise TrainingError(shortage(spec, *memory_of(error))) from None
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def run(gpus: int, args: argparse.Namespace, height: int, width: int) -> tuple[list[dict[str, str]], float]:
-    """The curve's rows, and the mean utilisation (percent) of the GPUs in the second half of the run."""
+    """The curve's rows, and the mean utilisation (percent) of the GPUs after the first third of the steps."""
     split = {
         "data_sources": [{"dataset_name": "Scenes", "data_file": "1"}],
         "batch_size": args.batch // gpus,
@@ -73,7 +73,8 @@ def run(gpus: int, args: argparse.Namespace, height: int, width: int) -> tuple[l
         path.write_text(yaml.safe_dump(spec), encoding="utf-8")
         busy: list[float] = []
         done = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(gpus, busy, done))
+        curve = Path(folder) / "train" / "curve.csv"
+        watcher = threading.Thread(target=_watch, args=(gpus, busy, done, curve, args.steps))
         watcher.start()
         try:
             subprocess.run(
@@ -82,13 +83,21 @@ def run(gpus: int, args: argparse.Namespace, height: int, width: int) -> tuple[l
         finally:
             done.set()
             watcher.join()
-        rows = list(csv.DictReader((Path(folder) / "train" / "curve.csv").read_text().splitlines()))
-    return rows, float(np.mean(busy[len(busy) // 2 :])) if busy else float("nan")
+        rows = _rows(curve)
+    return rows, float(np.mean(busy)) if busy else float("nan")
 
 
-def _watch(gpus: int, busy: list[float], done: threading.Event) -> None:
+def _rows(curve: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(curve.read_text().splitlines())) if curve.is_file() else []
+
+
+def _watch(gpus: int, busy: list[float], done: threading.Event, curve: Path, steps: int) -> None:
+    """Once a second from the second third of the steps to their end, so that neither compiling nor saving counts."""
     query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
     while not done.wait(1.0):
+        rows = _rows(curve)
+        if not rows or not steps / 3 <= int(rows[-1]["step"]) < steps:
+            continue
         try:
             lines = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
         except (OSError, subprocess.CalledProcessError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,13 +106,21 @@ def test_a_wrong_value_is_one_sentence(tmp_path, capsys, options, sentence):
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, capsys):
-    """It exists, or its folder does not."""
+    """It exists, or its folder is a file."""
     (tmp_path / "there").mkdir()
-    for name, sentence in {"there": "there exists already", "a/b": "a does not exist; make it first"}.items():
+    (tmp_path / "file").write_text("")
+    for name, sentence in {"there": "there exists already", "file/b": "cannot make"}.items():
         with pytest.raises(SystemExit) as exit_:
             __main__.main([str(tmp_path / name), *SMALL])
         assert exit_.value.code == 2
         assert sentence in capsys.readouterr().err
+
+
+def test_folders_above_are_made(tmp_path):
+    """As ``pairs`` for pairs/train and pairs/val."""
+    with suppress(SystemExit):
+        __main__.main([str(tmp_path / "pairs" / "train"), *SMALL])
+    assert (tmp_path / "pairs" / "train" / "annotations.txt").is_file()
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, capsys, seeds):

@@ -22,7 +22,7 @@ import torch
 import yaml
 
 from ffs_ros.pfm import write_pfm
-from ffs_ros.training import stereo_module
+from ffs_ros.training import memory, stereo_module
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -136,6 +136,7 @@ def test_too_little_memory_names_a_size_that_fits(spec, capsys, monkeypatch):
     monkeypatch.setattr(stereo_module, "sequence_loss", overflow)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Gpu)
+    monkeypatch.setattr(memory, "activation_bytes", lambda *_: 400_000_000)
     assert ffs_train(spec(change("dataset", "train_dataset", "batch_size", value=2))) == 2
     assert (
         "the GPU's 1 GB are too few for batch_size 2 at crop_size [32, 64] with train_iters 1: by estimate batch_size "
@@ -146,7 +147,7 @@ def test_too_little_memory_names_a_size_that_fits(spec, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("broken", "sentence"),
     [
-        ("sequence_loss", "GB are too few for batch_size 2 at crop_size [32, 64] with train_iters 1: by estimate"),
+        ("sequence_loss", "GB hold batch_size 2 at crop_size [32, 64] with train_iters 1: other programs take"),
         (
             "FastFoundationStereo.forward",
             "left.png at 96x48, its own size: leave such pairs out of dataset.val_dataset",
@@ -154,7 +155,7 @@ def test_too_little_memory_names_a_size_that_fits(spec, capsys, monkeypatch):
     ],
 )
 def test_too_little_memory_without_a_gpu(spec, capsys, monkeypatch, broken, sentence):
-    """Torch has no class for it there: in training the crop is to blame, in validation a pair's own size."""
+    """Torch has no class for it there: in training other programs are to blame, in validation a pair's own size."""
 
     def overflow(*_: Any) -> Any:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")

@@ -81,12 +81,15 @@ def test_the_specs_can_be_trained_with() -> None:
 
 def test_the_rendering_commands_can_be_typed() -> None:
     """Every ``python -m ffs_ros.scene`` of a shell block has options that exist, those in its variable included."""
-    shell = "\n".join(re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL))
-    (style,) = re.findall(r'^style="(.*)"$', shell, re.MULTILINE)
-    commands = re.findall(r"^python -m ffs_ros\.scene (.*)$", shell, re.MULTILINE)
-    assert len(commands) == 2
-    for command in commands:
-        assert scene_files._parser().parse_args(command.replace("$style", style).split()).right_negative
+    commands = []
+    for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL):
+        style = "".join(re.findall(r'^style="(.*)"$', block, re.MULTILINE))
+        lines = re.findall(r"^python -m ffs_ros\.scene (.*)$", block, re.MULTILINE)
+        commands += [scene_files._parser().parse_args(line.replace("$style", style).split()) for line in lines]
+    assert [(command.seed, command.right_negative) for command in commands] == [
+        (1, True), (2, True), (1, False), (2, False)
+    ]  # fmt: skip
+    assert {command.rectification_px for command in commands[2:]} == {5.0}
 
 
 def test_what_it_says_is_what_the_code_says() -> None:

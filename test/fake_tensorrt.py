@@ -190,6 +190,8 @@ class FakeTensorRt(SimpleNamespace):
         )
         if monitor:
             self.IProgressMonitor = _IProgressMonitor
+        if not version.startswith("8."):
+            self.ExecutionContextAllocationStrategy = _flags("STATIC", "USER_MANAGED")
         self.gpu: FakeGpu | None = None
         self.refuses = ""
         self.says: list[str] = []
@@ -197,6 +199,8 @@ class FakeTensorRt(SimpleNamespace):
         self.answer: Callable[[np.ndarray, str], np.ndarray] = lambda disparity, precision: disparity
         self.configs: list[Any] = []
         self.context_bytes = 1000
+        self.contexts_left = 1000
+        """How many more find memory for what they keep to themselves."""
         self.run_ms = 10.0
         self.loads = True
 
@@ -352,11 +356,16 @@ class _Engine:
     def get_tensor_profile_shape(self, name: str, index: int) -> Any:
         return self.plan["profile"][name]
 
-    def create_execution_context(self) -> _Context | None:
+    def create_execution_context(self, strategy: Any) -> _Context | None:
+        assert strategy.name == "USER_MANAGED"
+        return self.create_execution_context_without_device_memory()
+
+    def create_execution_context_without_device_memory(self) -> _Context | None:
         assert self.trt.gpu is not None
-        if self.trt.gpu.free < self.trt.context_bytes:
+        if self.trt.contexts_left == 0:
             self._logger.log(_ILogger.ERROR, "[defaultAllocator.cpp] Error Code 1: Cuda Runtime (out of memory)")
             return None
+        self.trt.contexts_left -= 1
         return _Context(self)
 
 

@@ -60,6 +60,8 @@ class Manifest:
     proof: dict[str, Any]
     """``state`` and, where it was made, ``figures``; ``file_sha256`` of the proof set beside an engine that owes it."""
     warnings: list[str] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """``parts.Part`` of each plan in the file; empty where the file is one plan."""
     ffs_ros_version: str = __version__
     format: int = FORMAT
 
@@ -117,6 +119,8 @@ def read_manifest(engine: Path) -> Manifest:
         raise EngineError(f"{path} is not a manifest of this version of ffs_ros ({__version__}); {again}")
     if set(content) != {one.name for one in fields(Manifest)} or not content["command"]:
         raise EngineError(f"{path} is not what ffs build-engine wrote: entries are missing or added; {again}")
+    if content["parts"] and sum(part["nbytes"] for part in content["parts"]) != content["engine_bytes"]:
+        raise EngineError(f"{path} has parts that do not make up the engine; {again}")
     return Manifest(**content)
 
 

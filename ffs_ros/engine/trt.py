@@ -1,14 +1,14 @@
 """TensorRT and TensorRT-RTX as an engine: ``*.engine``, built on this machine by ``ffs build-engine``.
 
-Images go up as bytes and the disparity comes down, between pinned memory and buffers that are made once; copies and
-network are recorded as one CUDA graph and replayed for each pair.
+Images go up as bytes and the disparity comes down, between pinned memory and buffers that are made once. Copies and
+network, which may be several plans, are recorded as one CUDA graph and replayed for each pair.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import prod
@@ -32,6 +32,8 @@ from ffs_ros.engine.manifest import (
     owed_proof_path,
     read_engine,
 )  # fmt: skip
+from ffs_ros.engine.parts import Part, contents
+from ffs_ros.engine.trt_plan import Plan
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import EngineError, FileError
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
@@ -50,21 +52,23 @@ Shapes = dict[str, tuple[int, ...]]
 class TrtEngine:
     """Runs one engine on one GPU; the inputs' open axes reach as far as the engine was built for."""
 
-    def __init__(self, tensorrt: TensorRt, gpu: Gpu, plan: bytes, info: EngineInfo) -> None:
-        """Load ``plan``. ``gpu`` is the engine's own from here on, also when this fails.
+    def __init__(
+        self, tensorrt: TensorRt, gpu: Gpu, plan: bytes, info: EngineInfo, parts: Sequence[Part] = ()
+    ) -> None:  # fmt: skip
+        """Load ``plan``, one of the runtime's or several ``parts``. ``gpu`` is the engine's own, also when this fails.
 
         Raises EngineError when the runtime refuses it, or GPU memory is short: then with how much is needed and free.
         """
         self.info = info
         self._tensorrt = tensorrt
         self._gpu = gpu
+        self._parts = parts or [Part("network", len(plan), 1, {})]
+        self._plans: list[Plan] = []
         self._shapes: Shapes | None = None
         self._replay: Replay | None = None
         self._timed_replay: Replay | None = None
         self._laps: Laps | None = None
         self._runtime: Any = None
-        self._engine: Any = None
-        self._context: Any = None
         self._closed = False
         try:
             with self._gpu.current():
@@ -74,47 +78,34 @@ class TrtEngine:
             raise
 
     def _load(self, plan: bytes) -> None:
-        tensorrt, trt = self._tensorrt, self._tensorrt.trt
-        tensorrt.logger.clear()
+        self._tensorrt.logger.clear()
         free, _ = self._gpu.memory_bytes()
         needed = len(plan)
         with self._out_of_memory(lambda: needed, free):
-            self._runtime = trt.Runtime(tensorrt.logger)
-            self._engine = engine = self._runtime.deserialize_cuda_engine(plan)
-            if engine is None:
-                raise self._refusal_to_load("cannot be loaded")
-            names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-            self._input_names = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
-            self._limits = {name: self._range(name) for name in self._input_names}
-            needed += tensorrt.context_bytes(engine)
-            self._context = context = engine.create_execution_context()
-            if context is None:
-                raise self._refusal_to_load("cannot be prepared")
-            for name, (_, largest) in self._limits.items():
-                context.set_input_shape(name, largest)
-            dtypes = {name: tensorrt.dtype(engine.get_tensor_dtype(name)) for name in names}
-            specs = {name: TensorSpec(self._shape(name), dtypes[name]) for name in names}
-            self.inputs: Mapping[str, TensorSpec] = {name: specs[name] for name in self._input_names}
-            self.outputs: Mapping[str, TensorSpec] = {n: s for n, s in specs.items() if n not in self._input_names}
-            sizes = {name: prod(context.get_tensor_shape(name)) * specs[name].dtype.itemsize for name in names}
-            needed += sum(sizes.values())
+            self._runtime = self._tensorrt.trt.Runtime(self._tensorrt.logger)
+            for content in contents(plan, self._parts):
+                self._plans.append(Plan(self._tensorrt, self._runtime, content, self._refusal_to_load))
+            sizes = {name: nbytes for one in self._plans for name, nbytes in one.nbytes.items()}
+            carried = {name for part in self._parts if part.repeat > 1 for name in part.carried.values()}
+            scratch = max(one.scratch_bytes for one in self._plans)
+            needed += scratch + sum(sizes.values()) + sum(sizes[name] for name in carried)
+
+            shared = self._gpu.buffer(max(scratch, 1))
+            for one in self._plans:
+                one.use_scratch(shared, scratch)
             self._addresses = {name: self._gpu.buffer(size) for name, size in sizes.items()}
-            self._pinned = {name: self._gpu.pinned(size) for name, size in sizes.items()}
-            for name, address in self._addresses.items():
-                context.set_tensor_address(name, address)
+            # What one run reads the next must not write: they take turns with a second buffer.
+            self._spare = {name: self._gpu.buffer(sizes[name]) for name in sorted(carried)}
+
+            specs = {name: spec for one in self._plans for name, spec in one.specs.items()}
+            made = {name for one in self._plans for name in one.outputs}
+            read = dict.fromkeys(name for one in self._plans for name in one.inputs)
+            self.inputs: Mapping[str, TensorSpec] = {name: specs[name] for name in read if name not in made}
+            self.outputs: Mapping[str, TensorSpec] = {name: specs[name] for name in self._plans[-1].outputs}
+            self._limits = {name: one.limits[name] for one in self._plans for name in one.inputs if name in self.inputs}
+            self._pinned = {name: self._gpu.pinned(sizes[name]) for name in (*self.inputs, *self.outputs)}
             if all(None not in spec.shape for spec in self.inputs.values()):
                 self._prepare({name: largest for name, (_, largest) in self._limits.items()})
-
-    def _shape(self, name: str) -> tuple[int | None, ...]:
-        return tuple(None if length < 0 else int(length) for length in self._engine.get_tensor_shape(name))
-
-    def _range(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The smallest and the largest shape of an input."""
-        shape = self._shape(name)
-        if None not in shape:
-            return shape, shape  # type: ignore[return-value]
-        smallest, _, largest = self._engine.get_tensor_profile_shape(name, 0)
-        return tuple(smallest), tuple(largest)
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run once; see ``Engine``."""
@@ -168,13 +159,14 @@ class TrtEngine:
     def _prepare(self, shapes: Shapes) -> None:
         """Set the shapes, run once, as kernels are loaded then, and record the run."""
         self._forget_recordings()
-        for name, shape in shapes.items():
-            self._context.set_input_shape(name, shape)
-        specs = {**self.inputs, **self.outputs}
-        self._host = {
-            name: self._view(name, tuple(self._context.get_tensor_shape(name)), spec.dtype)
-            for name, spec in specs.items()
-        }
+        self._host = {}
+        for plan in self._plans:
+            for name in plan.inputs:
+                if name in shapes:
+                    plan.resize(name, shapes[name])
+            for name, spec in plan.specs.items():
+                if name in self._pinned:
+                    self._host[name] = self._view(name, plan.shape(name), spec.dtype)
         self._enqueue()
         self._gpu.synchronize()
         self._replay = self._recorded(self._enqueue)
@@ -197,12 +189,26 @@ class TrtEngine:
         for name in self.inputs:
             self._gpu.upload(self._addresses[name], self._host[name])
         mark(1)
-        if not self._context.execute_async_v3(self._gpu.stream):
-            raise self._refusal("failed")
+        self._run()
         mark(2)
         for name in self.outputs:
             self._gpu.download(self._host[name], self._addresses[name])
         mark(3)
+
+    def _run(self) -> None:
+        """Enqueue the plans, each as often as it is to run."""
+        newest = dict(self._addresses)
+        for plan, part in zip(self._plans, self._parts, strict=True):
+            for turn in range(part.repeat):
+                written = {n: self._spare.get(n, at) if turn % 2 else at for n, at in self._addresses.items()}
+                for name in plan.inputs:
+                    plan.at(name, newest[name])
+                for name in plan.outputs:
+                    plan.at(name, written[name])
+                if not plan.enqueue(self._gpu.stream):
+                    raise self._refusal("failed")
+                newest.update((name, written[name]) for name in plan.outputs)
+                newest.update((name, newest[output]) for name, output in part.carried.items())
 
     def _forget_recordings(self) -> None:
         self._shapes = None
@@ -241,9 +247,8 @@ class TrtEngine:
         self._closed = True
         with self._gpu.current():
             self._forget_recordings()
-            # In this order: each lives in the next.
-            self._context = None
-            self._engine = None
+            for plan in self._plans:
+                plan.close()
             self._runtime = None
         self._host, self._pinned = {}, {}
         self._gpu.close()
@@ -273,7 +278,8 @@ def open_trt(path: Path, gpu_index: int | None) -> TrtEngine:
     except EngineError:
         gpu.close()
         raise
-    engine = TrtEngine(tensorrt, gpu, plan, engine_info(path.name, manifest, tensorrt, f"{gpu.name}, GPU {gpu_index}"))
+    info = engine_info(path.name, manifest, tensorrt, f"{gpu.name}, GPU {gpu_index}")
+    engine = TrtEngine(tensorrt, gpu, plan, info, [Part(**part) for part in manifest.parts])
     try:
         if manifest.proof["state"] == OWED:
             _make_owed_proof(path, manifest, engine)

@@ -6,14 +6,17 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ffs_ros.engine.cuda import Gpu
-from ffs_ros.engine.precision_pins import pin
+from ffs_ros.engine.parts import Part
+from ffs_ros.engine.precision_pins import Held, pin
 from ffs_ros.engine.timing_cache import cache_path, keep_cache, use_cache
 from ffs_ros.engine.trt_versions import TensorRt
 from ffs_ros.errors import EngineError
+from ffs_ros.full_nodes import full_nodes_of
 
 FP16, FP32 = "fp16", "fp32"
 _GiB = 2**30
@@ -39,16 +42,31 @@ class Settings(NamedTuple):
     timing_cache: bool = True
 
 
+class Source(NamedTuple):
+    """A graph to make one plan of."""
+
+    name: str
+    content: bytes
+    """The ONNX file."""
+    nodes: int
+    repeat: int = 1
+    carried: dict[str, str] = {}  # noqa: RUF012 (nobody writes into it)
+    """As ``parts.Part`` has them."""
+
+
 class Built(NamedTuple):
     """A new engine."""
 
     plan: bytes
+    parts: list[Part]
+    """Of several plans; empty where it is one."""
     sizes: dict[str, list[int]]
     """``min``, ``opt``, ``max``: [batch, rows, columns]"""
     io: str
     strongly_typed: bool
     held_to_fp32: int | None
     """Layers whose type the builder was not free to choose; None where it never is."""
+    held_to_fp16: int | None
     warnings: list[str]
     """What the builder said about precision, each sentence once."""
     build_s: float
@@ -59,49 +77,94 @@ class Refused(EngineError):
 
 
 def build(
-    tensorrt: TensorRt, gpu: Gpu | None, onnx: Path, settings: Settings, report: Callable[[float], bool]
+    tensorrt: TensorRt,
+    gpu: Gpu | None,
+    onnx: Path,
+    sources: Sequence[Source],
+    settings: Settings,
+    report: Callable[[float], bool],
 ) -> Built:
-    """Parse and build. ``report`` gets the share that is done and returns whether to go on.
+    """Parse and build one plan of each of ``sources``, which are the file ``onnx`` or its parts, in this order.
 
-    ``gpu`` is None only where the runtime builds ahead of time. Raises EngineError with what the builder said.
+    ``gpu`` is None only where the runtime builds ahead of time; ``report`` gets the share that is done and returns
+    whether to go on. Raises EngineError with what the builder said.
     """
-    trt = tensorrt.trt
     begin_s = time.perf_counter()
     tensorrt.logger.clear()
+    # What the graph's types are is not asked of a weakly typed network: there the builder chooses.
+    strong = tensorrt.can_be_strong and (settings.typed or settings.precision == FP32 or not tensorrt.can_be_weak)
+    nodes, done = sum(source.nodes for source in sources), 0
+    plans, shapes, full, half = [], None, 0, 0
     with nullcontext() if gpu is None else gpu.current():
-        builder = trt.Builder(tensorrt.logger)
-        # What the graph's types are is not asked of a weakly typed network: there the builder chooses.
-        strong = tensorrt.can_be_strong and (settings.typed or settings.precision == FP32 or not tensorrt.can_be_weak)
-        network = tensorrt.network(builder, strong)
-        parser = trt.OnnxParser(network, tensorrt.logger)
-        if not parser.parse(onnx.read_bytes(), str(onnx)):
+        builder = tensorrt.trt.Builder(tensorrt.logger)  # takes seconds, so one for all
+        for source in sources:
+            network = _Network(tensorrt, builder, onnx, source, settings, strong)
+            shapes = shapes or network.shapes()
+            tensorrt.watch(network.config, partial(_overall, report, done / nodes, source.nodes / nodes))
+            plans.append(network.plan(gpu))
+            full, half = full + len(network.pins.fp32), half + len(network.pins.fp16)
+            done += source.nodes
+            report(done / nodes)
+    assert shapes is not None
+    parts = [Part(one.name, len(plan), one.repeat, one.carried) for one, plan in zip(sources, plans, strict=True)]
+    return Built(
+        plan=b"".join(plans),
+        parts=parts if len(parts) > 1 else [],
+        sizes=shapes[0],
+        io=shapes[1],
+        strongly_typed=strong,
+        held_to_fp32=None if strong or settings.precision == FP32 else full,
+        held_to_fp16=None if strong or settings.precision == FP32 else half,
+        warnings=[one for one in dict.fromkeys(tensorrt.logger.warnings) if _ABOUT_PRECISION.search(one)],
+        build_s=time.perf_counter() - begin_s,
+    )
+
+
+def _overall(report: Callable[[float], bool], before: float, share: float, done: float) -> bool:
+    return report(before + share * done)
+
+
+class _Network:
+    """One graph on its way to a plan."""
+
+    def __init__(
+        self, tensorrt: TensorRt, builder: Any, onnx: Path, source: Source, settings: Settings, strong: bool
+    ) -> None:  # fmt: skip
+        trt = tensorrt.trt
+        self.tensorrt, self.builder, self.onnx, self.settings = tensorrt, builder, onnx, settings
+        self.network = tensorrt.network(builder, strong)
+        parser = trt.OnnxParser(self.network, tensorrt.logger)
+        if not parser.parse(source.content, str(onnx)):
             said = "; ".join(str(parser.get_error(index).desc()) for index in range(parser.num_errors))
             raise EngineError(f"{tensorrt.title} cannot read {onnx} ({said}); export it again with ffs export")
-        config = builder.create_builder_config()
+        self.config = config = builder.create_builder_config()
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, int(settings.workspace_GiB * _GiB))
         config.builder_optimization_level = settings.optimization_level
         config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is to be fp32; TensorFloat-32 rounds as fp16 does
         tensorrt.avoid_libraries(config)
-        held_to_fp32 = None
+        self.pins = Held([], [])
         if settings.precision == FP16 and not strong:
             config.set_flag(trt.BuilderFlag.FP16)
             config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
-            held_to_fp32 = pin(trt, network, settings.typed)
-        sizes, io = _shapes(builder, config, network, settings.sizes, onnx)
-        tensorrt.watch(config, report)
+            self.pins = pin(trt, self.network, full_nodes_of(onnx))
+
+    def shapes(self) -> tuple[dict[str, list[int]], str]:
+        return _shapes(self.builder, self.config, self.network, self.settings.sizes, self.onnx)
+
+    def plan(self, gpu: Gpu | None) -> bytes:
         cache = None
-        if settings.timing_cache and gpu is not None and not tensorrt.builds_without_gpu:
-            cache = cache_path(tensorrt, gpu.name)
-            held = use_cache(config, cache)
-        plan = builder.build_serialized_network(network, config)
+        if self.settings.timing_cache and gpu is not None and not self.tensorrt.builds_without_gpu:
+            cache = cache_path(self.tensorrt, gpu.name)
+            held = use_cache(self.config, cache)
+        plan = self.builder.build_serialized_network(self.network, self.config)
+        if plan is None and self.pins.loosen(self.tensorrt.logger):
+            plan = self.builder.build_serialized_network(self.network, self.config)
         if plan is None:
-            raise _refusal(tensorrt, settings)
+            raise _refusal(self.tensorrt, self.settings)
         if cache is not None:
-            keep_cache(config, cache)
+            keep_cache(self.config, cache)
             del held
-        content = bytes(plan)
-    warnings = [one for one in dict.fromkeys(tensorrt.logger.warnings) if _ABOUT_PRECISION.search(one)]
-    return Built(content, sizes, io, strong, held_to_fp32, warnings, time.perf_counter() - begin_s)
+        return bytes(plan)
 
 
 def _shapes(

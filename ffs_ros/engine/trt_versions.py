@@ -6,6 +6,7 @@
 | tells its progress | no | yes | yes | yes |
 | times kernels, so wants a GPU and a timing cache | yes | yes | yes | no |
 | ``device_memory_size`` | yes | ``_v2`` | ``_v2`` | ``_v2`` |
+| a context without memory of its own | a call | a strategy | a strategy | a strategy |
 
 Types: in a weakly typed network the builder chooses each layer's, among those that flags and layers allow; in a
 strongly typed one they are the graph's.
@@ -79,6 +80,20 @@ class TensorRt:
         """GPU memory that one execution context takes."""
         name = "device_memory_size_v2" if hasattr(engine, "device_memory_size_v2") else "device_memory_size"
         return int(getattr(engine, name))
+
+    def context_without_memory(self, engine: Any) -> Any:
+        """An execution context that uses the memory that ``use_memory`` names; None when there is none to be had."""
+        strategy = getattr(self.trt, "ExecutionContextAllocationStrategy", None)
+        if strategy is None:
+            return engine.create_execution_context_without_device_memory()
+        return engine.create_execution_context(strategy.USER_MANAGED)
+
+    def use_memory(self, context: Any, address: int, nbytes: int) -> None:
+        """Have a context keep what lives during a run at ``address``."""
+        if hasattr(context, "set_device_memory"):
+            context.set_device_memory(address, nbytes)
+        else:  # before 10.1
+            context.device_memory = address
 
     def dtype(self, tensor_dtype: Any) -> np.dtype[np.generic]:
         """NumPy's name for a type. Raises EngineError for one that no engine of ours has at its border."""

@@ -49,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--optimization-level", type=int, choices=range(6), default=3, help="0 builds fastest (default: %(default)s)"
     )
     parser.add_argument(
+        "--one-plan", action="store_true",
+        help="build the network in one piece, not features, volume, one iteration and upsampling each for itself",
+    )  # fmt: skip
+    parser.add_argument(
         "--no-timing-cache", action="store_true", help="measure every kernel again, and keep nothing for other builds"
     )
     parser.add_argument(
@@ -112,23 +116,12 @@ def command(args: argparse.Namespace, iterations: int, out: Path) -> list[str]:
     add_arguments(parser)
     source = SYNTHETIC if str(args.source) == SYNTHETIC else str(args.source.resolve())
     words = ["ffs", "build-engine", source]
-    for option in (
-        "precision",
-        "runtime",
-        "size",
-        "io",
-        "min",
-        "opt",
-        "max",
-        "workspace",
-        "optimization_level",
-        "gpu_index",
-    ):
+    for option in _REPEATED:
         value = getattr(args, option)
         if value != parser.get_default(option):
             words += [f"--{option.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
     if args.iters:
         words += ["--iters", str(iterations)]
-    words += ["--no-timing-cache"] if args.no_timing_cache else []
-    words += ["--unproven"] if args.unproven else []
+    for flag in ("one_plan", "no_timing_cache", "unproven"):
+        words += [f"--{flag.replace('_', '-')}"] if getattr(args, flag) else []
     return [*words, "-o", str(out)]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ffs_ros.engine.cuda import Gpu, opened_gpu
 from ffs_ros.engine.manifest import OWED, UNPROVEN, Manifest, install, manifest_path, read_manifest
+from ffs_ros.engine.parts import as_notes
 from ffs_ros.engine.trt import TrtEngine, engine_info, proof_notes
 from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, build
 from ffs_ros.engine.trt_versions import TensorRt, imported
@@ -79,7 +80,8 @@ def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, s
                 precision, source.typed, args.workspace, args.optimization_level, wanted, not args.no_timing_cache
             )
             print(f"building {out.name} in {precision} ...", flush=True)
-            step = partial(build, order.tensorrt, order.gpu, source.path, settings)
+            in_one = args.one_plan or order.tensorrt.builds_without_gpu  # which takes seconds for the whole
+            step = partial(build, order.tensorrt, order.gpu, source.path, source.sources(in_one), settings)
             try:
                 built: Built = watched(step, _seconds_before(out))
             except Refused as error:
@@ -87,12 +89,12 @@ def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, s
                 print(f"  {failed}", flush=True)
                 continue
         if built.held_to_fp32 is not None:
-            print(f"  {built.held_to_fp32} layers held to fp32", flush=True)
+            print(f"  layers held to fp32: {built.held_to_fp32}, to fp16: {built.held_to_fp16}", flush=True)
         for warning in built.warnings:
             print(f"  warning: {warning}", file=sys.stderr)
         manifest = _manifest(order, source, settings, built, command(args, iterations, out), why or failed)
         proof_set = _cases(expected, manifest)
-        proof = _proof(order, manifest, built.plan, proof_set)
+        proof = _proof(order, manifest, built, proof_set)
         if isinstance(proof, Proof) and not proof.passed:
             failed = f"in {precision} the engine fails its proof: {'; '.join(proof.failures)}"
             print(f"  {failed}", flush=True)
@@ -102,14 +104,14 @@ def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, s
     raise BuildError(f"{out} was not installed: {failed}; {_remedy(order.graph, attempts)}")
 
 
-def _proof(order: Order, manifest: Manifest, plan: bytes, proof_set: ProofSet | None) -> Proof | str:
+def _proof(order: Order, manifest: Manifest, built: Built, proof_set: ProofSet | None) -> Proof | str:
     """What the comparison found; OWED without a GPU, UNPROVEN without a standard."""
     if proof_set is None:
         return UNPROVEN
     if order.gpu is None:
         return OWED
     info = engine_info("the new engine", manifest, order.tensorrt, order.gpu.name)
-    with TrtEngine(order.tensorrt, opened_gpu(order.args.gpu_index), plan, info) as engine:
+    with TrtEngine(order.tensorrt, opened_gpu(order.args.gpu_index), built.plan, info, built.parts) as engine:
         return prove(engine, proof_set)
 
 
@@ -179,6 +181,7 @@ def _manifest(order: Order, source: Graph, settings: Settings, built: Built, reb
         build_s=round(built.build_s, 1),
         proof={"state": OWED},
         warnings=built.warnings,
+        parts=as_notes(built.parts),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from ffs_ros.engine import open_engine
-from ffs_ros.engine.trt_build import FP16, FP32, Sizes
+from ffs_ros.engine.trt_build import FP16, FP32, Sizes, Source
 from ffs_ros.engine.trt_versions import AUTO, TensorRt
 from ffs_ros.engine.weights_beside import check_weights
 from ffs_ros.errors import BuildError
@@ -107,6 +107,17 @@ class Graph:
         for option, key in (("--iters", "iterations"), ("--io", "io"), ("--batch", "batch")):
             words += [option, value] if (value := self.note(key)) else []
         return shlex.join(words)
+
+    def sources(self, in_one: bool) -> list[Source]:
+        """What plans are made of: the graph's parts where it has some, or all of it in one."""
+        whole = [Source("network", self.path.read_bytes(), 1)]
+        if in_one or find_spec("onnx") is None:
+            return whole
+        import onnx
+
+        from ffs_ros.graph.parts import parts_of
+
+        return [Source(*part) for part in parts_of(onnx.load(self.path)) or whole]
 
     def onnx(self, precision: str, iterations: int, args: argparse.Namespace, folder: Path) -> Path:
         """The ONNX file to build from: this one, or an export into ``folder``."""

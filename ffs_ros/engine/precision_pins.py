@@ -1,44 +1,138 @@
-"""Keeps fp32 where it is needed when TensorRT chooses the types: weakly typed networks of 8.6 and 10.
+"""Keeps the types where TensorRT chooses them: weakly typed networks of 8.6 and 10.
 
-An fp16 graph of ours says itself where it is fp32 (``ffs export --precision fp16``), so its layers are held to the
-types that it has. In an fp32 graph, TAO's say, what is known to need fp32 is found by its kind: norms, softmax and
-means, roots, the arithmetic directly before and after them, and its constants.
+An fp16 graph of ours says which of its nodes compute in fp32 (``full_nodes``), so every layer is held to the type that
+a strongly typed build would give it: what is fp32 stays so, and no layer is tried, or run, in the other type. In an
+fp32 graph, TAO's say, what is known to need fp32 is found by its kind, and the builder is free elsewhere: norms,
+softmax and means, roots, the arithmetic directly before and after them, and its constants.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Sequence, Set
+from typing import Any, NamedTuple
+
+from ffs_ros.engine.trt_versions import Messages
+from ffs_ros.full_nodes import node_of
 
 _SENSITIVE = ("SOFTMAX", "REDUCE", "NORMALIZATION", "UNARY")
 _ARITHMETIC = ("ELEMENTWISE", "SCALE")
 _LEFT_ALONE = ("SHAPE", "CAST", "IDENTITY", "ASSERTION", "CONDITION", "TRIP_LIMIT")
 """Kinds whose precision is not to be chosen."""
+_LOOSENED = (
+    "not every layer that is fp16 in the graph has a kernel of that precision: what is fp32 in the graph is held to "
+    "it, the rest is the builder's choice"
+)
+_NO_KERNEL = re.compile(
+    r"(could not find any|no supported formats|no implementation)(?!.*(workspace|memory))", re.IGNORECASE
+)
 
 
-def pin(trt: Any, network: Any, typed: bool) -> int:
-    """Hold layers of ``network`` to fp32: those that are fp32 in a ``typed`` graph; returns how many."""
+class Held(NamedTuple):
+    """Layers whose type the builder does not choose."""
+
+    fp32: list[Any]
+    fp16: list[Any]
+
+    def loosen(self, said: Messages) -> bool:
+        """Let go of fp16, and warn, where the builder's errors say that some layer has no kernel of its type.
+
+        Returns whether there was something to let go of, so that another attempt makes sense.
+        """
+        if not self.fp16 or not any(_NO_KERNEL.search(error) for error in said.errors):
+            return False
+        for layer in self.fp16:
+            layer.reset_precision()
+            for index in range(layer.num_outputs):
+                layer.reset_output_type(index)
+        self.fp16.clear()
+        said.errors.clear()
+        said.warnings.append(_LOOSENED)
+        return True
+
+
+def pin(trt: Any, network: Any, full_nodes: Set[str] | None) -> Held:
+    """Hold the layers of ``network`` to their types: all of them where the graph names its fp32 nodes.
+
+    Integers, and layers whose types are their purpose, are left alone.
+    """
     layers = [network.get_layer(index) for index in range(network.num_layers)]
-    if not (typed and any(tensor.dtype == trt.float16 for layer in layers for tensor in _outputs(layer))):
-        layers = [layers[index] for index in _sensitive(layers)]
-    pinned = 0
-    for layer in layers:
-        if layer.type.name in _LEFT_ALONE or {tensor.dtype for tensor in _outputs(layer)} != {trt.float32}:
+    full: list[bool | None]
+    if full_nodes is None:
+        sensitive = _sensitive(layers)
+        full = [index in sensitive or None for index in range(len(layers))]
+    else:
+        full = full_of(trt, layers, full_nodes)
+    held = Held([], [])
+    for layer, one in zip(layers, full, strict=True):
+        if one is None or layer.type.name in _LEFT_ALONE or not _floating(trt, layer):
             continue
-        layer.precision = trt.float32
+        (held.fp32 if one else held.fp16).append(layer)
+        layer.precision = trt.float32 if one else trt.float16
         for index in range(layer.num_outputs):
-            layer.set_output_type(index, trt.float32)
-        pinned += 1
-    return pinned
+            layer.set_output_type(index, layer.precision)
+    return held
+
+
+def full_of(trt: Any, layers: Sequence[Any], full_nodes: Set[str]) -> list[bool | None]:
+    """Whether each layer's result is float32 in the graph, or float16; None where it is no floating one.
+
+    A layer belongs to the node whose value it computes, or whose name it has. Others, which a parser adds (broadcasts,
+    the square and the root of a norm, constants), have the type of the nodes that read them, float32 where they differ;
+    where no layer that computes does, the type of what they read.
+    """
+    sources = _sources(layers)
+    floating = [_floating(trt, layer) for layer in layers]
+    nodes = [_node(layer) for layer in layers]
+    makers = [[maker for maker in found if floating[maker]] for found in sources]
+    readers: list[list[int]] = [[] for _ in layers]
+    for reader, found in enumerate(makers):
+        if floating[reader] and layers[reader].type.name not in _LEFT_ALONE:
+            for maker in found:
+                readers[maker].append(reader)
+
+    def full(index: int) -> bool | None:
+        if not floating[index]:
+            return None
+        if nodes[index]:
+            return nodes[index] in full_nodes
+        found = _nearest(index, readers, nodes) or _nearest(index, makers, nodes)
+        return not found or not full_nodes.isdisjoint(found)  # what belongs to nothing is on the safe side in fp32
+
+    return [full(index) for index in range(len(layers))]
+
+
+def _nearest(start: int, towards: Sequence[list[int]], nodes: Sequence[str | None]) -> set[str]:
+    """The first nodes on all ways from a layer that belongs to none."""
+    found, seen, waiting = set(), {start}, [start]
+    while waiting:
+        for other in towards[waiting.pop()]:
+            if node := nodes[other]:
+                found.add(node)
+            elif other not in seen:
+                seen.add(other)
+                waiting.append(other)
+    return found
+
+
+def _node(layer: Any) -> str | None:
+    """The parser names the last layer of a node's, or only its tensor (8.6: LayerNormalization), as the node is."""
+    names = [*(tensor.name for tensor in _outputs(layer)), layer.name]
+    return next((node for name in names if (node := node_of(name))), None)
 
 
 def _outputs(layer: Any) -> list[Any]:
     return [layer.get_output(index) for index in range(layer.num_outputs)]
 
 
-def _sensitive(layers: list[Any]) -> list[int]:
-    """Indices of the layers of a sensitive kind, of the arithmetic beside them, and of the constants that both read."""
-    makers = {layer.get_output(j).name: i for i, layer in enumerate(layers) for j in range(layer.num_outputs)}
-    sources = [
+def _floating(trt: Any, layer: Any) -> bool:
+    return {tensor.dtype for tensor in _outputs(layer)} in ({trt.float32}, {trt.float16})
+
+
+def _sources(layers: Sequence[Any]) -> list[list[int]]:
+    """For each layer, the indices of those that make what it reads."""
+    makers = {tensor.name: index for index, layer in enumerate(layers) for tensor in _outputs(layer)}
+    return [
         [
             makers[tensor.name]
             for j in range(layer.num_inputs)
@@ -46,6 +140,11 @@ def _sensitive(layers: list[Any]) -> list[int]:
         ]
         for layer in layers
     ]
+
+
+def _sensitive(layers: Sequence[Any]) -> set[int]:
+    """Indices of the layers of a sensitive kind, of the arithmetic beside them, and of the constants that both read."""
+    sources = _sources(layers)
     kinds = [layer.type.name for layer in layers]
     seeds = {i for i, kind in enumerate(kinds) if kind in _SENSITIVE and "Erf" not in layers[i].name}
     pairs = {(maker, reader) for reader, makers_ in enumerate(sources) for maker in makers_}
@@ -58,7 +157,7 @@ def _sensitive(layers: list[Any]) -> list[int]:
             if maker not in found and (kinds[maker] == "CONSTANT" or _constant_reshaped(maker, kinds, sources)):
                 found.add(maker)
                 waiting.append(maker)
-    return sorted(found)
+    return found
 
 
 def _constant_reshaped(layer: int, kinds: list[str], sources: list[list[int]]) -> bool:

@@ -27,6 +27,7 @@ OPSET = 17
 Length = int | str
 Operand = str | float | np.ndarray
 
+_WHOLE = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
 _LENGTH_OPERATORS = {"Add": operator.add, "Sub": operator.sub, "Mul": operator.mul, "Div": operator.floordiv}
 
 
@@ -55,6 +56,8 @@ class Builder:
         self._scope: list[str] = []
         self._half: set[str] = set()
         """The values in fp16; all others have the type that the fp32 graph has."""
+        self._whole: set[str] = set()
+        """The values that are whole numbers."""
         self._casts: dict[str, str] = {}
 
     @contextmanager
@@ -83,7 +86,23 @@ class Builder:
             feeds = {key: self.arrays[key] for key in names}
             return [self.constant(np.asarray(value)) for value in model.run(None, feeds)]
         self.nodes.append(node)
+        if self._gives_whole_numbers(op, names, attributes):
+            self._whole.update(results)
         return results
+
+    def _gives_whole_numbers(self, op: str, inputs: Sequence[str], attributes: Mapping[str, Any]) -> bool:
+        if op in ("Cast", "ConstantOfShape"):
+            return attributes.get("to") in _WHOLE
+        return op == "Shape" or all(self._is_whole(name) for name in inputs)
+
+    def _is_whole(self, name: str) -> bool:
+        return name in self._whole or (name in self.arrays and np.issubdtype(self.arrays[name].dtype, np.integer))
+
+    @property
+    def full_nodes(self) -> list[str]:
+        """The names of the nodes whose results are float32."""
+        lower = self._half | self._whole
+        return [node.name for node in self.nodes if lower.isdisjoint(node.output)]
 
     def node(self, op: str, *inputs: Operand, **attributes: Any) -> str:
         """The result of one node. Numbers and arrays among ``inputs`` become constants (numbers: float32)."""

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from ffs_ros import __version__
 from ffs_ros.checkpoint.stored import Place
+from ffs_ros.full_nodes import FULL_NODES, written
 from ffs_ros.graph.backbone import backbone
 from ffs_ros.graph.beside import BuilderBeside
 from ffs_ros.graph.builder import OPSET, Builder, Size
@@ -73,6 +74,8 @@ def model_of(b: Builder, form: Form) -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
     model.producer_name, model.producer_version = "ffs_ros", __version__
     helper.set_model_props(model, form.metadata)
+    if form.precision == FP16:
+        model.metadata_props.add(key=FULL_NODES, value=written(b.full_nodes))
     return model
 
 

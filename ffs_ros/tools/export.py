@@ -204,14 +204,12 @@ def _require_packages() -> None:
 
 
 def _model(checkpoint: Checkpoint, form: Form) -> onnx.ModelProto:
-    from onnx import helper
-
     from ffs_ros.graph.model import build_model
 
     model = build_model(checkpoint.tensors, form.size, form.iterations, form.io, form.batch, form.precision)
     weights = {"checkpoint_sha256": checkpoint.sha256, "checkpoint_is_released_file": checkpoint.is_released_file}
-    notes = {f"ffs_ros.{key}": str(value).lower() for key, value in weights.items()}
-    helper.set_model_props(model, {**form.metadata, **notes})
+    for key, value in weights.items():
+        model.metadata_props.add(key=f"ffs_ros.{key}", value=str(value).lower())
     return model
 
 

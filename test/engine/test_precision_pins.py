@@ -1,20 +1,26 @@
-"""Which layers a weakly typed builder is held to fp32 for."""
+"""Which layers of a weakly typed network are held to which type."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from fake_tensorrt import FakeTensorRt, Type
 
-from ffs_ros.engine.precision_pins import pin
+from ffs_ros.engine.precision_pins import Held, pin
+from ffs_ros.engine.trt_versions import Messages
+
+FULL, HALF = Type.FLOAT, Type.HALF
 
 
 class Layer:
-    """A layer of one output; what was asked of it."""
+    """A layer of one output; what was asked of it. TensorRT 8.6 says float32 of all floating ones."""
 
-    def __init__(self, kind: str, inputs: list[str], output: str, dtype: Type = Type.FLOAT) -> None:
-        self.name = output
+    def __init__(
+        self, kind: str, inputs: list[str], output: str, dtype: Type = FULL, name: str | None = None
+    ) -> None:  # fmt: skip
+        self.name = output if name is None else name
         self.type = SimpleNamespace(name=kind)
         self._inputs = [SimpleNamespace(name=name) for name in inputs]
         self._output = SimpleNamespace(name=output, dtype=dtype)
@@ -31,24 +37,113 @@ class Layer:
     def set_output_type(self, index: int, dtype: Type) -> None:
         self.output_type = dtype
 
+    def reset_precision(self) -> None:
+        self.precision = None
 
-def pinned(layers: list[Layer], typed: bool) -> int:
+    def reset_output_type(self, index: int) -> None:
+        self.output_type = None
+
+
+def pinned(layers: list[Layer], full_nodes: set[str] | None) -> Held:
     network = SimpleNamespace(num_layers=len(layers), get_layer=layers.__getitem__)
-    return pin(FakeTensorRt("8.6.1", strong=False), network, typed)
+    held = pin(FakeTensorRt("8.6.1", strong=False), network, full_nodes)
+    assert held.fp32 == [layer for layer in layers if layer.precision == FULL]
+    assert held.fp16 == [layer for layer in layers if layer.precision == HALF]
+    assert [layer.output_type for layer in layers] == [layer.precision for layer in layers]
+    return held
 
 
-def test_a_typed_graph_is_held_to_its_types() -> None:
-    """What is fp32 in it stays fp32; the rest, integers, shapes and casts are left alone."""
+def test_every_layer_of_a_typed_graph_is_held_to_its_type() -> None:
+    """That which the note says, of whatever kind it is; integers, shapes and casts are left alone."""
     layers = [
-        Layer("CONVOLUTION", ["x"], "y", Type.HALF),
-        Layer("CAST", ["y"], "z", Type.FLOAT),
-        Layer("SOFTMAX", ["z"], "p", Type.FLOAT),
-        Layer("SHAPE", ["p"], "s", Type.INT32),
-        Layer("GATHER", ["i"], "j", Type.INT32),
+        Layer("CONVOLUTION", ["x"], "Conv_1"),
+        Layer("SOFTMAX", ["Conv_1"], "Softmax_2"),
+        Layer("CAST", ["Softmax_2"], "Cast_3"),
+        Layer("ELEMENTWISE", ["Cast_3"], "head/Add_4"),
+        Layer("SLICE", ["head/Add_4"], "head/Split_5:1", name="head/Split_5_77"),
+        Layer("SHAPE", ["head/Add_4"], "Shape_6", Type.INT32),
+        Layer("GATHER", ["Shape_6"], "Gather_7", Type.INT32),
+        Layer("IDENTITY", ["head/Split_5:1"], "disparity"),
     ]
-    assert pinned(layers, typed=True) == 1
-    assert [layer.precision for layer in layers] == [None, None, Type.FLOAT, None, None]
-    assert [layer.output_type for layer in layers] == [None, None, Type.FLOAT, None, None]
+    held = pinned(layers, {"Cast_3", "head/Add_4", "head/Split_5", "Shape_6", "Gather_7", "disparity"})
+    assert [layer.precision for layer in layers] == [HALF, HALF, None, FULL, FULL, None, None, None]
+    assert (len(held.fp32), len(held.fp16)) == (2, 2)
+
+
+def unnamed(kind: str, inputs: list[str], index: int) -> Layer:
+    name = f"(Unnamed Layer* {index}) [{kind}]"
+    return Layer(kind, inputs, f"{name}_output", name=name)
+
+
+@pytest.mark.parametrize(("full", "expected"), [({"Add_1"}, FULL), (set(), HALF)])
+def test_layers_without_a_node_are_as_those_that_read_them(full: set[str], expected: Type) -> None:
+    """A constant that is reshaped for broadcasting."""
+    constant = Layer("CONSTANT", [], "(Unnamed Layer* 0) [Constant]_output", name="constant_56")
+    reshaped = unnamed("SHUFFLE", ["(Unnamed Layer* 0) [Constant]_output"], 1)
+    again = unnamed("SHUFFLE", ["(Unnamed Layer* 1) [SHUFFLE]_output"], 2)
+    pinned(
+        [constant, reshaped, again, Layer("ELEMENTWISE", ["x", "(Unnamed Layer* 2) [SHUFFLE]_output"], "Add_1")], full
+    )
+    assert [layer.precision for layer in (constant, reshaped, again)] == [expected] * 3
+
+
+def test_of_two_kinds_of_readers_fp32_wins() -> None:
+    """What both read is as exact as the one needs; what stands between it and the other is not."""
+    constant, below = Layer("CONSTANT", [], "constant_1"), unnamed("SHUFFLE", ["constant_1"], 1)
+    half = Layer("ELEMENTWISE", ["(Unnamed Layer* 1) [SHUFFLE]_output"], "Mul_1")
+    pinned([constant, below, half, Layer("ELEMENTWISE", ["constant_1"], "Mul_2")], {"Mul_2"})
+    assert [constant.precision, below.precision, half.precision] == [FULL, HALF, HALF]
+
+
+def test_where_none_reads_that_has_the_type_it_is_what_feeds_a_layer() -> None:
+    """A cast's, an identity's and a comparison's readers say nothing; what belongs to nothing is on the safe side."""
+    layers = [
+        Layer("SOFTMAX", ["x"], "Softmax_1"),
+        unnamed("SHUFFLE", ["Softmax_1"], 1),
+        Layer("CAST", ["(Unnamed Layer* 1) [SHUFFLE]_output"], "Cast_2"),
+        unnamed("SHUFFLE", ["Cast_2"], 3),
+        Layer("ELEMENTWISE", ["(Unnamed Layer* 3) [SHUFFLE]_output"], "Greater_4", Type.INT32),
+        Layer("IDENTITY", ["(Unnamed Layer* 3) [SHUFFLE]_output"], "disparity"),
+        unnamed("CONSTANT", [], 5),
+    ]
+    pinned(layers, {"Cast_2", "disparity"})
+    assert [layers[index].precision for index in (1, 3, 6)] == [HALF, FULL, FULL]
+    pinned(layers, {"Softmax_1"})
+    assert [layers[index].precision for index in (1, 3, 6)] == [FULL, HALF, FULL]
+
+
+def test_a_tensors_name_is_enough() -> None:
+    """The names that TensorRT 8.6.1 gives the layers of a LayerNormalization and of a ReduceL2."""
+    norm = Layer("NORMALIZATION", ["x"], "stage_1/LayerNormalization_1", name="(Unnamed Layer* 9) [Normalization]")
+    square = unnamed("ELEMENTWISE", ["stage_1/Cast_2", "stage_1/Cast_2"], 10)
+    total = Layer("REDUCE", ["(Unnamed Layer* 10) [ELEMENTWISE]_output"], "sum", name="stage_1/ReduceL2_3")
+    root = Layer("UNARY", ["sum"], "stage_1/ReduceL2_3", name="stage_1/ReduceL2_3_65")
+    cast = Layer("CAST", ["stage_1/LayerNormalization_1"], "stage_1/Cast_2")
+    pinned([norm, cast, square, total, root, Layer("CAST", ["stage_1/ReduceL2_3"], "Cast_4")], {"stage_1/ReduceL2_3"})
+    assert [layer.precision for layer in (norm, square, total, root)] == [HALF, FULL, FULL, FULL]
+
+
+@pytest.mark.parametrize(
+    ("said", "lets_go"),
+    [
+        ("Error Code 10: Internal Error (Could not find any implementation for node {ForeignNode[a...b]}.)", True),
+        ("Error Code 2: no supported formats", True),
+        ("Error Code 10: Could not find any implementation for node a due to insufficient workspace", False),
+        ("Error Code 1: Cuda Runtime (out of memory)", False),
+    ],
+)
+def test_fp16_is_let_go_where_no_kernel_has_it(said: str, lets_go: bool) -> None:
+    """The fp32 places stay, the rest is the builder's again, and that is a warning; once."""
+    layers = [Layer("CONVOLUTION", ["x"], "Conv_1"), Layer("ELEMENTWISE", ["Conv_1"], "Add_2")]
+    held, messages = pinned(layers, {"Add_2"}), Messages()
+    messages.errors.append(said)
+    assert held.loosen(messages) is lets_go
+    assert [layer.precision for layer in layers] == [None if lets_go else HALF, FULL]
+    assert [layer.output_type for layer in layers] == [layer.precision for layer in layers]
+    assert (len(held.fp32), len(held.fp16)) == (1, 0 if lets_go else 1)
+    assert [warning.startswith("not every layer that is fp16") for warning in messages.warnings] == [True] * lets_go
+    messages.errors.append(said)
+    assert held.loosen(messages) is False
 
 
 def test_in_an_fp32_graph_norms_and_softmax_are_found_with_their_arithmetic() -> None:
@@ -67,11 +162,12 @@ def test_in_an_fp32_graph_norms_and_softmax_are_found_with_their_arithmetic() ->
         Layer("CONVOLUTION", ["normed"], "y"),
         Layer("ACTIVATION", ["y"], "z"),
     ]
-    assert pinned(layers, typed=False) == 9
+    held = pinned(layers, None)
+    assert (len(held.fp32), held.fp16) == (9, [])
     assert [layer.get_output(0).name for layer in layers if layer.precision is None] == ["x", "y", "z"]
 
 
 def test_the_error_function_of_gelu_does_without() -> None:
     """It is a unary operation as roots are, but harmless, and there are many."""
     layers = [Layer("UNARY", ["x"], "gru/Erf_12"), Layer("ELEMENTWISE", ["gru/Erf_12"], "y")]
-    assert pinned(layers, typed=False) == 0
+    assert pinned(layers, None) == Held([], [])

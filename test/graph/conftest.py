@@ -6,6 +6,7 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -96,3 +97,14 @@ def run_part(run_model: Callable[[Any, Arrays], Arrays]) -> Callable[..., Arrays
         return run_model(onnx.shape_inference.infer_shapes(model), feeds)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trt() -> ModuleType:
+    """The Python module of TensorRT-RTX; its parts are packages of their own, which work without the one above them."""
+    try:
+        import tensorrt_rtx
+    except ImportError:
+        pytest.importorskip("tensorrt_rtx_libs", reason="TensorRT-RTX is not installed (extra 'rtx')")
+        return pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed (extra 'rtx')")
+    return tensorrt_rtx

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import ModuleType
 
 import pytest
 
@@ -13,17 +12,6 @@ from ffs_ros.graph.model import build_model, build_model_beside
 
 SIZES = ((64, 128), (96, 160), (256, 320))
 """Smallest, usual and largest of a profile."""
-
-
-@pytest.fixture(scope="module")
-def trt() -> ModuleType:
-    """The Python module of TensorRT-RTX; its parts are packages of their own, which work without the one above them."""
-    try:
-        import tensorrt_rtx
-    except ImportError:
-        pytest.importorskip("tensorrt_rtx_libs", reason="TensorRT-RTX is not installed (extra 'rtx')")
-        return pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed (extra 'rtx')")
-    return tensorrt_rtx
 
 
 def engine_bytes(trt, model, profile=None, path="") -> int:

@@ -91,14 +91,12 @@ def build(
     """
     begin_s = time.perf_counter()
     tensorrt.logger.clear()
-    # What the graph's types are is not asked of a weakly typed network: there the builder chooses.
-    strong = tensorrt.can_be_strong and (settings.typed or settings.precision == FP32 or not tensorrt.can_be_weak)
     nodes, done = sum(source.nodes for source in sources), 0
     plans, shapes, full, half = [], None, 0, 0
     with nullcontext() if gpu is None else gpu.current():
         builder = tensorrt.trt.Builder(tensorrt.logger)  # takes seconds, so one for all
         for source in sources:
-            network = _Network(tensorrt, builder, onnx, source, settings, strong)
+            network = Network(tensorrt, builder, onnx, source, settings)
             shapes = shapes or network.shapes()
             tensorrt.watch(network.config, partial(_overall, report, done / nodes, source.nodes / nodes))
             plans.append(network.plan(gpu))
@@ -112,9 +110,9 @@ def build(
         parts=parts if len(parts) > 1 else [],
         sizes=shapes[0],
         io=shapes[1],
-        strongly_typed=strong,
-        held_to_fp32=None if strong or settings.precision == FP32 else full,
-        held_to_fp16=None if strong or settings.precision == FP32 else half,
+        strongly_typed=network.strong,
+        held_to_fp32=None if network.strong or settings.precision == FP32 else full,
+        held_to_fp16=None if network.strong or settings.precision == FP32 else half,
         warnings=[one for one in dict.fromkeys(tensorrt.logger.warnings) if _ABOUT_PRECISION.search(one)],
         build_s=time.perf_counter() - begin_s,
     )
@@ -124,15 +122,17 @@ def _overall(report: Callable[[float], bool], before: float, share: float, done:
     return report(before + share * done)
 
 
-class _Network:
-    """One graph on its way to a plan."""
+class Network:
+    """One graph on its way to a plan: parsed, with its types and limits set. Raises EngineError when it cannot be."""
 
-    def __init__(
-        self, tensorrt: TensorRt, builder: Any, onnx: Path, source: Source, settings: Settings, strong: bool
-    ) -> None:  # fmt: skip
+    def __init__(self, tensorrt: TensorRt, builder: Any, onnx: Path, source: Source, settings: Settings) -> None:
         trt = tensorrt.trt
         self.tensorrt, self.builder, self.onnx, self.settings = tensorrt, builder, onnx, settings
-        self.network = tensorrt.network(builder, strong)
+        # What the graph's types are is not asked of a weakly typed network: there the builder chooses.
+        self.strong = tensorrt.can_be_strong and (
+            settings.typed or settings.precision == FP32 or not tensorrt.can_be_weak
+        )
+        self.network = tensorrt.network(builder, self.strong)
         parser = trt.OnnxParser(self.network, tensorrt.logger)
         if not parser.parse(source.content, str(onnx)):
             said = "; ".join(str(parser.get_error(index).desc()) for index in range(parser.num_errors))
@@ -143,15 +143,17 @@ class _Network:
         config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is to be fp32; TensorFloat-32 rounds as fp16 does
         tensorrt.avoid_libraries(config)
         self.pins = Held([], [])
-        if settings.precision == FP16 and not strong:
+        if settings.precision == FP16 and not self.strong:
             config.set_flag(trt.BuilderFlag.FP16)
             config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
             self.pins = pin(trt, self.network, full_nodes_of(onnx))
 
     def shapes(self) -> tuple[dict[str, list[int]], str]:
+        """Give open axes their range; the engine's sizes and io, of the graph that takes the images."""
         return _shapes(self.builder, self.config, self.network, self.settings.sizes, self.onnx)
 
     def plan(self, gpu: Gpu | None) -> bytes:
+        """Build it. Raises EngineError with what the builder said."""
         cache = None
         if self.settings.timing_cache and gpu is not None and not self.tensorrt.builds_without_gpu:
             cache = cache_path(self.tensorrt, gpu.name)

@@ -141,6 +141,7 @@ def test_fp16_is_let_go_where_no_kernel_has_it(said: str, lets_go: bool) -> None
     assert [layer.precision for layer in layers] == [None if lets_go else HALF, FULL]
     assert [layer.output_type for layer in layers] == [layer.precision for layer in layers]
     assert (len(held.fp32), len(held.fp16)) == (1, 0 if lets_go else 1)
+    assert list(messages.errors) == ([] if lets_go else [said])
     assert [warning.startswith("not every layer that is fp16") for warning in messages.warnings] == [True] * lets_go
     messages.errors.append(said)
     assert held.loosen(messages) is False

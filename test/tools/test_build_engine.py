@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ import pytest
 from fake_tensorrt import FakeGpu, FakeTensorRt
 
 from ffs_ros.cli import main as ffs
+from ffs_ros.engine import trt_build
 from ffs_ros.engine.manifest import read_engine, read_manifest
 from ffs_ros.engine.onnxrt import OnnxEngine
+from ffs_ros.engine.precision_pins import Held
 from ffs_ros.engine.trt_versions import RTX, TENSORRT, TensorRt
 from ffs_ros.errors import EngineError, ExportError
 from ffs_ros.proof import NOTE, answered, proof_path
@@ -124,6 +127,31 @@ def test_a_weakly_typed_runtime_obeys_pins(
     built(proven_onnx("fp32"), "-o", "bp2.engine", "--precision", "fp16")
     assert module.configs[0].flags == {"FP16", "OBEY_PRECISION_CONSTRAINTS"}
     assert module.configs[0].tactic_sources == 0b11
+
+
+def test_layers_without_a_kernel_of_their_type_are_let_go(
+    built: Built,
+    proven_onnx: Callable[..., Path],
+    module: FakeTensorRt,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One more attempt with the fp32 places held alone; the output and the manifest say so."""
+    free: list[int] = []
+    layer = SimpleNamespace(num_outputs=1, reset_precision=lambda: None, reset_output_type=free.append)
+    monkeypatch.setattr(trt_build, "pin", lambda trt, network, full_nodes: Held([layer] * 3, [layer] * 2))
+
+    def works(config: Any) -> None:
+        module.refuses = "" if free else "Error Code 10: Could not find any implementation for node gru/Conv_7"
+
+    module.during_build = works
+    code, out, err = built(proven_onnx("fp32"), "-o", "bp2.engine", "--precision", "fp16")
+    assert code == 0
+    assert "layers held to fp32: 3, to fp16: 0\n" in out
+    warning = "not every layer that is fp16 in the graph has a kernel of that precision"
+    assert err.startswith(f"  warning: {warning}")
+    assert [one.split(":")[0] for one in read_manifest(tmp_path / "bp2.engine").warnings] == [warning]
+    assert free == [0, 0]
 
 
 def test_auto_falls_back_to_fp32_and_says_why(

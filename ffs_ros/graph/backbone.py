@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ffs_ros.graph.builder import Builder, Length, Size
-from ffs_ros.graph.layers import channels_first, channels_last, conv, gelu, layer_norm, linear, unit_norm
+from ffs_ros.graph.layers import channels_first, channels_last, conv, gelu, layer_norm, pointwise, unit_norm
 
 CONV_BLOCKS = (3, 2, 8, 2)
 """Convolution blocks per stage; all stages but the first end in one split block."""
@@ -43,8 +43,7 @@ def channel_norm(b: Builder, x_NCHW: str, name: str) -> str:
 
 def conv_block(b: Builder, x: str, name: str) -> str:
     channels = len(b.tensors[f"{name}.gamma"])
-    y = channels_last(b, conv(b, x, f"{name}.dwconv", groups=channels))
-    return b.add(x, channels_first(b, mlp(b, y, name)))
+    return b.add(x, mlp(b, conv(b, x, f"{name}.dwconv", groups=channels), name))
 
 
 def split_block(b: Builder, x: str, name: str, stage: int, grid: tuple[Length, Length]) -> str:
@@ -54,43 +53,43 @@ def split_block(b: Builder, x: str, name: str, stage: int, grid: tuple[Length, L
     mixed: list[str] = []
     for index, piece in enumerate(pieces[:-1]):
         mixed.append(conv(b, b.add(mixed[-1], piece) if mixed else piece, f"{name}.convs.{index}", groups=sizes[index]))
-    y = channels_last(b, b.concat([*mixed, pieces[-1]], axis=1))
+    y = b.concat([*mixed, pieces[-1]], axis=1)
     if stage == POSITION_STAGE:
         y = fourier_position(b, y, f"{name}.pos_embd.token_projection", grid)
-    y = b.add(y, channel_attention(b, layer_norm(b, y, f"{name}.norm_xca", NORM_EPS), name, grid))
-    return b.add(x, channels_first(b, mlp(b, y, name)))
+    y = b.add(y, channel_attention(b, channel_norm(b, y, f"{name}.norm_xca"), name, grid))
+    return b.add(x, mlp(b, y, name))
 
 
-def mlp(b: Builder, x_NHWC: str, name: str) -> str:
+def mlp(b: Builder, x: str, name: str) -> str:
     """Norm and two linear layers; ``gamma`` is part of the second."""
-    y = linear(b, layer_norm(b, x_NHWC, f"{name}.norm", NORM_EPS), f"{name}.pwconv1")
-    return linear(b, gelu(b, y), f"{name}.pwconv2", scale=b.tensors[f"{name}.gamma"])
+    y = pointwise(b, channel_norm(b, x, f"{name}.norm"), f"{name}.pwconv1")
+    return pointwise(b, gelu(b, y), f"{name}.pwconv2", scale=b.tensors[f"{name}.gamma"])
 
 
-def channel_attention(b: Builder, x_NHWC: str, name: str, grid: tuple[Length, Length]) -> str:
+def channel_attention(b: Builder, x: str, name: str, grid: tuple[Length, Length]) -> str:
     """XCA: the channels of a head attend to each other by their agreement over all pixels; times ``gamma_xca``."""
     channels = len(b.tensors[f"{name}.gamma"])
     temperature = b.weight(f"{name}.xca.temperature", b.tensors[f"{name}.xca.temperature"])
-    qkv = channels_first(b, linear(b, x_NHWC, f"{name}.xca.qkv"))
-    qkv = b.reshape(qkv, [0, 3 * HEADS, channels // HEADS, -1])
+    qkv = b.reshape(pointwise(b, x, f"{name}.xca.qkv"), [0, 3 * HEADS, channels // HEADS, -1])
     qk, value = b.split(qkv, [2 * HEADS, HEADS], axis=1)
     query, key = b.split(unit_norm(b, qk, axis=3), [HEADS, HEADS], axis=1)
     agreement = b.matmul(query, b.transpose(key, 0, 1, 3, 2))
     mixed = b.matmul(b.softmax(b.mul(agreement, temperature), axis=3), value)
-    mixed = channels_last(b, b.reshape(mixed, [0, channels, grid[0], -1]))
-    return linear(b, mixed, f"{name}.xca.proj", scale=b.tensors[f"{name}.gamma_xca"])
+    mixed = b.reshape(mixed, [0, channels, grid[0], -1])
+    return pointwise(b, mixed, f"{name}.xca.proj", scale=b.tensors[f"{name}.gamma_xca"])
 
 
-def fourier_position(b: Builder, x_NHWC: str, name: str, grid: tuple[Length, Length]) -> str:
+def fourier_position(b: Builder, x: str, name: str, grid: tuple[Length, Length]) -> str:
     """Adds the position: sines and cosines of row and column, projected.
 
-    The projection is linear, so rows and columns are projected by themselves and [H,1,C] and [1,W,C] are added.
+    The projection is linear, so rows and columns are projected by themselves and [C,H,1] and [C,1,W] are added.
     """
     row_weight, column_weight = np.split(b.tensors[f"{name}.weight"][:, :, 0, 0].T, 2)
     bias = b.tensors[f"{name}.bias"]
     rows = axis_position(b, grid[0], row_weight, bias)
     columns = axis_position(b, grid[1], column_weight, np.zeros_like(bias))
-    return b.add(b.add(x_NHWC, b.lower(b.unsqueeze(rows, 1))), b.lower(columns))
+    rows, columns = (b.lower(b.transpose(axis, 1, 0)) for axis in (rows, columns))
+    return b.add(b.add(x, b.unsqueeze(rows, 2)), b.unsqueeze(columns, 1))
 
 
 def axis_position(b: Builder, length: Length, weight: np.ndarray, bias: np.ndarray) -> str:

@@ -92,6 +92,13 @@ def linear(b: Builder, x: str, name: str, *, scale: np.ndarray | float = 1.0) ->
     return b.add(product, b.weight(f"{name}.bias", bias.astype(np.float32)))
 
 
+def pointwise(b: Builder, x_NCHW: str, name: str, *, scale: np.ndarray | float = 1.0) -> str:
+    """The checkpoint's linear layer ``name`` on the channels, its outputs times ``scale``, as a convolution 1x1."""
+    weight = (b.tensors[f"{name}.weight"].astype(np.float64).T * scale).T
+    bias = b.tensors[f"{name}.bias"].astype(np.float64) * scale
+    return conv_with(b, x_NCHW, name, weight.astype(np.float32)[:, :, None, None], bias.astype(np.float32))
+
+
 def layer_norm(b: Builder, x: str, name: str, eps: float) -> str:
     """Layer norm over the last axis. The operator's statistics are fp32 whatever it reads (``stash_type``)."""
     scale, shift = (b.weight(f"{name}.{part}", b.tensors[f"{name}.{part}"]) for part in ("weight", "bias"))

@@ -34,13 +34,13 @@ def motion_features(b: Builder, evidence: str, disparity: str) -> str:
 def updated(b: Builder, hidden: str, motion: str, disparity: str, context: Context) -> str:
     """The next hidden state: two GRUs, with kernels 1x1 and 3x3, blended by the attention.
 
-    The first layer takes context, motion and disparity side by side. It is linear before its ReLU, so each has a
-    convolution of its own, and that of the context is the same in all iterations.
+    The first layer takes context, motion and disparity side by side. It is linear before its ReLU, so the context has a
+    convolution of its own, whose result is the same in all iterations.
     """
     gru = "update_block.gru04"
-    weight = b.tensors[f"{gru}.conv0.0.weight"]
-    x = b.add(conv_with(b, motion, f"{gru}.conv0.motion", weight[:, SEEN:-1], None), context.drive)
-    x = b.relu(b.add(x, conv_with(b, disparity, f"{gru}.conv0.disparity", weight[:, -1:], None)))
+    weight = b.tensors[f"{gru}.conv0.0.weight"][:, SEEN:]
+    x = conv_with(b, b.concat([motion, disparity], axis=1), f"{gru}.conv0.motion", weight, None)
+    x = b.relu(b.add(x, context.drive))
     y = b.relu(conv(b, b.concat([x, hidden], axis=1), f"{gru}.conv1.0"))
     small, large = (gated_unit(b, hidden, x, y, f"{gru}.{size}_gru") for size in ("small", "large"))
     return b.add(large, b.mul(context.attention, b.sub(small, large)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -58,6 +59,20 @@ def test_links_of_the_documents_lead_somewhere() -> None:
             if not target.exists() or (anchor and anchor not in anchors(target)):
                 wrong.append(f"{page.name}: {file}#{anchor}")
     assert wrong == []
+
+
+def test_install_md_has_every_extra() -> None:
+    """A row for each of setup.py's extras, and ``full`` names its parts in their order."""
+    names = {"EXTRAS", "RUNS_WITHOUT_A_GPU"}
+    stated = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in names
+    }
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page.split("## Extras")[1], re.MULTILINE))
+    assert set(rows) == {*stated["EXTRAS"], "full"}
+    assert tuple(re.findall(r"`(\w+)`", rows["full"])) == stated["RUNS_WITHOUT_A_GPU"]
 
 
 def test_what_jetson_md_reckons_is_what_floor_py_does() -> None:

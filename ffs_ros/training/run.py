@@ -251,5 +251,5 @@ def _quiet() -> None:
     """Lightning's remarks on what is meant to be so."""
     for part in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(part).setLevel(logging.WARNING)
-    for remark in (".*does not have many workers.*", ".*LeafSpec.*", ".*Grad strides do not match.*"):
-        warnings.filterwarnings("ignore", remark)
+    for remark in ("does not have many workers", "DataLoader will create", "LeafSpec", "Grad strides do not match"):
+        warnings.filterwarnings("ignore", f".*{remark}.*")

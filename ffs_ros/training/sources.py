@@ -115,7 +115,9 @@ def check_data(spec: Spec, folder: Path, say: Callable[[str], None]) -> None:
             summaries = {file: report.summary() for file, report in reports.items()}
             temporary.write_text(json.dumps(summaries, indent=2), encoding="utf-8")
     errors = [finding for report in reports.values() for finding in report.errors]
-    if errors and not spec.train.skip_data_check:
+    if errors and spec.train.skip_data_check:
+        say(f"training in spite of {len(errors)} error(s): train.skip_data_check is true")
+    elif errors:
         raise TrainingError(
             f"the check of the data found {len(errors)} error(s), the first: {errors[0].sentence}; all are in "
             f"{folder / DATA_REPORT}; correct the lists, or set train.skip_data_check: true"

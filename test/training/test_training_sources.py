@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 pytest.importorskip("lightning")
 pytest.importorskip("array_api_compat")
 
+from torch.utils.data import DataLoader
+
 from ffs_ros.errors import TrainingError
+from ffs_ros.training.run import _quiet
 from ffs_ros.training.sources import check_data
 from ffs_ros.training.spec import spec_from
 
@@ -42,6 +46,27 @@ def test_a_validation_on_what_is_learned_is_not_a_secret(small_spec, pairs, tmp_
     )
     assert line.startswith(f"warning: 1 of the 2 pairs of val_dataset are also in train_dataset, the first: {pairs}")
     assert "left2.png" in line
+
+
+def test_errors_end_it_unless_the_user_knows_better(small_spec, pairs, tmp_path):
+    """Images of two walls: refused, and with ``skip_data_check`` said and passed."""
+    (pairs / "mixed.txt").write_text("left0.png right1.png disparity0.pfm\n", encoding="utf-8")
+    sources = [{"dataset_name": "GenericDataset", "data_file": str(pairs / "mixed.txt")}]
+    change = {"dataset__val_dataset__data_sources": sources}
+    with pytest.raises(TrainingError, match=r"found 1 error\(s\), the first: .*left0.png.* set train.skip_data_check"):
+        said(small_spec(**change), tmp_path)
+    lines = said(small_spec(**change, train__skip_data_check=True), tmp_path)
+    assert lines[-1] == "training in spite of 1 error(s): train.skip_data_check is true"
+
+
+def test_more_readers_than_cores_are_no_news():
+    """Torch warns of them; the default is TAO's, and a batch is the same whoever reads it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="will create 4096 worker processes"):
+            DataLoader([0], num_workers=4096)
+        _quiet()
+        DataLoader([0], num_workers=4096)
 
 
 def test_a_list_has_one_encoding(small_spec, pairs, tmp_path):

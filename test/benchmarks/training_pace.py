@@ -1,9 +1,10 @@
 """Pairs a second of a training from nothing on rendered scenes, what the GPUs do meanwhile, and the loss curve.
 
-python test/benchmarks/training_pace.py [--gpus 1 2] [--size 320x736] [--batch 16] [--iters 8] [--compile]
+python test/benchmarks/training_pace.py [--gpus 1 2] [--seeds 1 2] [--size 320x736] [--batch 16] [--iters 8] [--compile]
 
-``--batch`` is of all GPUs together, so that the curves of one and of two GPUs can be compared. With ``--profile`` one
-bare step of the network is taken apart by kernel instead.
+``--batch`` is of all GPUs together, so that the curves of one and of two GPUs can be compared; with several ``--seeds``
+the noise shows, between runs of one kind. With ``--profile`` one bare step of the network is taken apart by kernel
+instead.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ import yaml
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpus", type=int, nargs="+", default=[1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="of the scenes and of all that is drawn")
     parser.add_argument("--size", default="320x736")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--iters", type=int, default=8)
@@ -36,23 +39,24 @@ def main() -> None:
         profile(args.batch, height, width, args.iters)
         return
     print(f"{args.size}, {args.batch} pairs a step, {args.iters} iterations, bfloat16, rendered while training")
-    print("GPUs  pairs/s  rendering  GPU busy  loss in five parts of the run")
-    for gpus in args.gpus:
-        rows, busy = run(gpus, args, height, width)
+    print("GPUs  seed  pairs/s  rendering  GPU busy  loss in five parts of the run")
+    for gpus, seed in product(args.gpus, args.seeds):
+        rows, busy = run(gpus, seed, args, height, width)
         settled = rows[len(rows) // 3 :]
         pace = np.median([float(row["samples_per_s"]) for row in settled])
         share = np.median([float(row["rendering_share"]) for row in settled])
         losses = [np.mean(part) for part in np.array_split([float(row["loss"]) for row in rows], 5)]
         print(
-            f"{gpus:4}  {pace:7.1f}  {share:9.1%}  {busy:7.0f}%  " + ", ".join(f"{loss:.2f}" for loss in losses),
+            f"{gpus:4}  {seed:4}  {pace:7.1f}  {share:9.1%}  {busy:7.0f}%  "
+            + ", ".join(f"{loss:.2f}" for loss in losses),
             flush=True,
         )
 
 
-def run(gpus: int, args: argparse.Namespace, height: int, width: int) -> tuple[list[dict[str, str]], float]:
+def run(gpus: int, seed: int, args: argparse.Namespace, height: int, width: int) -> tuple[list[dict[str, str]], float]:
     """The curve's rows, and the mean utilisation (percent) of the GPUs after the first third of the steps."""
     split = {
-        "data_sources": [{"dataset_name": "Scenes", "data_file": "1"}],
+        "data_sources": [{"dataset_name": "Scenes", "data_file": str(seed)}],
         "batch_size": args.batch // gpus,
         "augmentation": {"crop_size": [height, width]},
     }
@@ -62,7 +66,7 @@ def run(gpus: int, args: argparse.Namespace, height: int, width: int) -> tuple[l
             "model": {"train_iters": args.iters},
             "dataset": {"train_dataset": split, "val_dataset": {**split, "num_scenes": gpus}},
             "train": {
-                "num_steps": args.steps, "num_gpus": gpus, "precision": "bf16", "compile": args.compile,
+                "num_steps": args.steps, "num_gpus": gpus, "seed": seed, "precision": "bf16", "compile": args.compile,
                 "checkpoint_interval": args.steps, "checkpoint_interval_unit": "step",
                 "validation_interval": args.steps, "validation_interval_unit": "step", "log_every_n_steps": 10,
                 "cudnn": {"benchmark": True, "deterministic": False},

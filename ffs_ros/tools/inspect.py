@@ -14,6 +14,7 @@ from ffs_ros.checkpoint.records import shown
 from ffs_ros.checkpoint.source import Source, read_source
 from ffs_ros.engine.manifest import read_engine
 from ffs_ros.errors import FileError
+from ffs_ros.full_nodes import FULL_NODES, full_nodes
 
 if TYPE_CHECKING:
     import onnx
@@ -95,6 +96,7 @@ def _engine_facts(path: Path) -> dict[str, str]:
         "runtime": f"{manifest.runtime} {manifest.runtime_version}",
         "GPU": gpu,
         "precision": f"{manifest.precision}{f': {manifest.why_precision}' if manifest.why_precision else ''}",
+        "plans": ", ".join(_plan(**part) for part in manifest.parts) or "one",
         "io": manifest.io,
         **{f"size: {bound}": "x".join(map(str, size)) for bound, size in manifest.sizes.items()},
         "iterations": str(manifest.iterations or "not said"),
@@ -112,6 +114,10 @@ def _engine_facts(path: Path) -> dict[str, str]:
     }
 
 
+def _plan(name: str, nbytes: int, repeat: int, **_: Any) -> str:
+    return f"{name}{f' {repeat} times' if repeat > 1 else ''} ({nbytes / 1e6:.1f} MB)"
+
+
 def _onnx_facts(path: Path) -> dict[str, str]:
     source = read_source(path, _MOST_ONNX_BYTES, "an ONNX file of this network has at most 0.1")
     model = _onnx_model(source)
@@ -120,6 +126,7 @@ def _onnx_facts(path: Path) -> dict[str, str]:
     inputs = {value.name: _tensor(value) for value in graph.input if value.name not in weights}
     outputs = {value.name: _tensor(value) for value in graph.output}
     metadata = {entry.key: entry.value for entry in model.metadata_props}
+    fp32_nodes = metadata.pop(FULL_NODES, None)
     return {
         "file": shown(str(path)),
         "kind": _kind(inputs, outputs, metadata),
@@ -127,7 +134,7 @@ def _onnx_facts(path: Path) -> dict[str, str]:
         **{f"input: {shown(name)}": value for name, value in inputs.items()},
         **{f"output: {shown(name)}": value for name, value in outputs.items()},
         "opset": ", ".join(f"{shown(opset.domain) or 'ai.onnx'} {opset.version}" for opset in model.opset_import),
-        "nodes": f"{len(graph.node):,}",
+        "nodes": f"{len(graph.node):,}" + (f", {len(full_nodes(fp32_nodes))} of them fp32" if fp32_nodes else ""),
         "written by": shown(f"{model.producer_name} {model.producer_version}".strip()) or "not said",
         **{f"metadata: {shown(key)}": shown(value) for key, value in sorted(metadata.items())},
     }

@@ -77,6 +77,13 @@ def test_our_own_onnx(tiny_onnx: Onnx, inspected: Inspected) -> None:
     ]
 
 
+def test_fp32_nodes_of_an_fp16_graph_are_counted(tiny_onnx: Onnx, inspected: Inspected) -> None:
+    """Their names are for builders."""
+    lines = inspected(tiny_onnx((32, 64), precision="fp16", full_nodes="/ Mul_2 a/ Add_3"))
+    assert "nodes 5, 2 of them fp32" in lines
+    assert not any("full_nodes" in line for line in lines)
+
+
 def test_values_stand_in_one_column(tiny_onnx: Onnx, capsys: pytest.CaptureFixture[str]) -> None:
     """The text is aligned."""
     with pytest.raises(SystemExit):

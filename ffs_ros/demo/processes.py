@@ -57,7 +57,7 @@ def running(name: str, command: Sequence[str], folder: Path) -> Iterator[Process
         # A group of its own: Ctrl-C in the terminal ends the demo, and the demo ends the others.
         popen = subprocess.Popen(
             [sys.executable, "-m", *command], stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )  # fmt: skip
     process = Process(name, popen, log)
     try:
@@ -71,8 +71,8 @@ def running(name: str, command: Sequence[str], folder: Path) -> Iterator[Process
         _stop(popen)
 
 
-def _end_with_parent() -> None:
-    """Has Linux interrupt this process when the demo is gone, even by SIGKILL."""
+def end_with_parent() -> None:
+    """Has Linux interrupt this process when its parent is gone, even by SIGKILL."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 

@@ -26,7 +26,7 @@ class MemoryUse:
     @contextmanager
     def counted(self) -> Iterator[None]:
         """The block is one of the steps."""
-        host_before, gpu_before = _resident_bytes(), self._gpu.free_bytes() if self._gpu else 0
+        host_before, gpu_before = resident_bytes(), self._gpu.free_bytes() if self._gpu else 0
         if self._gpu is None:
             yield
         else:
@@ -34,9 +34,9 @@ class MemoryUse:
                 yield
             self.gpu_peak_bytes = max(self.gpu_peak_bytes, self.gpu_bytes + gpu_before - min(least))
             self.gpu_bytes += gpu_before - self._gpu.free_bytes()
-        self.host_bytes += _resident_bytes() - host_before
+        self.host_bytes += resident_bytes() - host_before
 
 
-def _resident_bytes() -> int:
-    """The second field of statm is the resident set, in pages (proc(5))."""
+def resident_bytes() -> int:
+    """Of this process. The second field of statm is the resident set, in pages (proc(5))."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -5,7 +5,7 @@
 The real node on a small ONNX graph, and beside it, in turns on the same machine, the least that rclpy allows: a sketch
 that divides a stored disparity and publishes it and the depth from its callback, with no pairing, no checks, no worker
 and no answer missing. Both get rgb8 pairs of 640x480 from another process and publish disparity and 32FC1 depth to a
-third, over the shipped transport profile. The camera and the consumer are transport.py's.
+third, over the shipped transport profile. The camera and the consumer are camera_and_consumer.py's.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,7 +26,6 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "ros"), str(Path(__file__).resolve().parent)]
 
 HEIGHT, WIDTH = 480, 640
-TRANSPORT = Path(__file__).with_name("transport.py")
 
 
 def real_node(report: Path, ros_arguments: list[str]) -> None:
@@ -97,39 +94,17 @@ def sketch(report: Path) -> None:
 
 def measure(role: str, pairs: int, rate_hz: float) -> np.ndarray:
     """Milliseconds of each counted pair: overhead, waiting for the worker, inference; shape (pairs, 3)."""
+    from camera_and_consumer import play, write_noise
     from tiny_engine import write_tiny_engine
 
     from ffs_ros.ros.transport import environment
 
-    env = {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(1 + os.getpid() % 100)}
-    env.update(environment(env))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        engine = write_tiny_engine(folder / "tiny.onnx", HEIGHT, WIDTH)
-        started: list[subprocess.Popen[str]] = []
-
-        def start(*command: str) -> subprocess.Popen[str]:
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            started.append(subprocess.Popen([sys.executable, *command], env=env, text=True, **pipes))
-            return started[-1]
-
-        try:
-            own = [__file__, "--role", role, "--json", str(folder / "times")]
-            node = start(*own, "--ros-args", "-p", f"engine:={engine}")
-            consumer = start(str(TRANSPORT), "--role", "consumer", "--json", str(folder / "consumer"))
-            camera = start(str(TRANSPORT), "--role", "camera", "--pairs", str(pairs), "--rate", str(rate_hz))
-            assert consumer.stdout is not None
-            if consumer.stdout.readline() != "discovered\n":
-                raise RuntimeError("the consumer got no depth")
-            camera.communicate("\n")
-            for process in (node, consumer):
-                process.send_signal(signal.SIGINT)
-                process.wait(15)
-        finally:
-            for process in started:
-                process.kill()
-                process.wait()
-        return np.array(json.loads((folder / "times").read_text()))[-pairs:]
+        report, engine = Path(name) / "times", write_tiny_engine(Path(name) / "tiny.onnx", HEIGHT, WIDTH)
+        images = write_noise(Path(name) / "images.npz", HEIGHT, WIDTH)
+        own = [__file__, "--role", role, "--json", str(report), "--ros-args", "-p", f"engine:={engine}"]
+        play(own, images, pairs, rate_hz, {**os.environ, **environment(os.environ)})
+        return np.array(json.loads(report.read_text()))[-pairs:]
 
 
 def main() -> None:

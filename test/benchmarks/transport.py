@@ -2,10 +2,8 @@
 
     python test/benchmarks/transport.py [--pairs 1000] [--rate 30] [--size 480x640] [--only with|without] [--json FILE]
 
-One run with Fast DDS's default transports and one with config/fastdds_large_images.xml. The camera publishes rgb8
-pairs best effort; the node is the real one on an engine that takes no time worth mentioning; the consumer subscribes
-reliably, as RViz does. Pairs count after discovery, that is after the first depth. Stamps are monotonic times,
-which the processes of one machine share, so a difference of times needs no synchronised clocks.
+One run with Fast DDS's default transports and one with config/fastdds_large_images.xml. Camera and consumer are
+camera_and_consumer.py's; the node is the real one on an engine that takes no time worth mentioning.
 """
 
 from __future__ import annotations
@@ -14,68 +12,17 @@ import argparse
 import json
 import os
 import platform
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from camera_and_consumer import OUTPUTS, play, write_noise
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
-
-DISCOVERY_TIMEOUT_S = 60.0
-SETTLE_S = 2.0
-"""Between discovery and the first counted pair, and between the last one and the end."""
-OUTPUTS = ("disparity", "depth/image_rect")
-
-
-# The three processes
-
-
-def camera(pairs: int, rate_hz: float, height: int, width: int) -> None:
-    """Publish warm-up pairs until a line comes in, then the counted ones; print the stamps of these."""
-    import rclpy
-    from rclpy.qos import qos_profile_sensor_data
-    from sensor_msgs.msg import CameraInfo, Image
-
-    rclpy.init()
-    node = rclpy.create_node("benchmark_camera")
-    images, infos = [], []
-    for side in ("left", "right"):
-        image = Image(height=height, width=width, encoding="rgb8", step=3 * width)
-        image.data.frombytes(np.random.default_rng(0).integers(0, 200, 3 * width * height, np.uint8).tobytes())
-        info = CameraInfo(height=height, width=width, k=[500.0, 0.0, 320.0, 0.0, 500.0, 240.0, 0.0, 0.0, 1.0])
-        offset = -50.0 if side == "right" else 0.0
-        info.p = [500.0, 0.0, 320.0, offset, 0.0, 500.0, 240.0, 0.0, 0.0, 0.0, 1.0, 0.0]
-        images.append((node.create_publisher(Image, f"{side}/image_rect", qos_profile_sensor_data), image))
-        infos.append((node.create_publisher(CameraInfo, f"{side}/camera_info", qos_profile_sensor_data), info))
-
-    def publish() -> int:
-        stamp_ns = time.monotonic_ns()
-        for publisher, message in (*infos, *images):
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
-            message.header.frame_id = "benchmark_left_optical_frame"
-            publisher.publish(message)
-        return stamp_ns
-
-    discovered = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), discovered.set()), daemon=True).start()
-    while not discovered.wait(1 / rate_hz):
-        publish()
-    time.sleep(SETTLE_S)
-    start, stamps_ns = time.monotonic(), []
-    for index in range(pairs):
-        time.sleep(max(0.0, start + index / rate_hz - time.monotonic()))
-        stamps_ns.append(publish())
-    time.sleep(SETTLE_S)
-    print(json.dumps(stamps_ns), flush=True)
-    node.destroy_node()
-    rclpy.try_shutdown()
 
 
 def tapped_node(report: Path, ros_arguments: list[str]) -> None:
@@ -120,34 +67,6 @@ def tapped_node(report: Path, ros_arguments: list[str]) -> None:
     module.main(ros_arguments)
 
 
-def consumer(report: Path) -> None:
-    """Subscribe to both outputs, say when the first depth has come, and write down when each message came."""
-    import rclpy
-    from rclpy.executors import ExternalShutdownException
-    from sensor_msgs.msg import Image
-    from stereo_msgs.msg import DisparityImage
-
-    rclpy.init()
-    node = rclpy.create_node("benchmark_consumer")
-    arrivals: dict[str, list[tuple[int, int]]] = {name: [] for name in OUTPUTS}
-
-    def take(name: str, message: Any) -> None:
-        stamp = message.header.stamp
-        arrivals[name].append((stamp.sec * 10**9 + stamp.nanosec, time.monotonic_ns()))
-        if name == OUTPUTS[1] and len(arrivals[name]) == 1:
-            print("discovered", flush=True)
-
-    node.create_subscription(DisparityImage, OUTPUTS[0], lambda message: take(OUTPUTS[0], message), 10)
-    node.create_subscription(Image, OUTPUTS[1], lambda message: take(OUTPUTS[1], message), 10)
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        report.write_text(json.dumps(arrivals))
-
-
-# One run of the three
-
-
 def measure(with_profile: bool, pairs: int, rate_hz: float, height: int, width: int) -> dict[str, Any]:
     """What arrived where, and percentiles of how long it took, for ``pairs`` pairs at ``rate_hz``."""
     from tiny_engine import write_tiny_engine
@@ -155,38 +74,13 @@ def measure(with_profile: bool, pairs: int, rate_hz: float, height: int, width: 
     from ffs_ros.ros.transport import FAST_DDS_2_VARIABLE, PROFILE_VARIABLE, environment
 
     env = {k: v for k, v in os.environ.items() if k not in (PROFILE_VARIABLE, FAST_DDS_2_VARIABLE)}
-    env.update(ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_DOMAIN_ID=str(150 + os.getpid() % 60))
     env.update(environment(env) if with_profile else {})
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        engine = write_tiny_engine(folder / "tiny.onnx", height, width)
-        started: list[subprocess.Popen[str]] = []
-
-        def start(*arguments: str) -> subprocess.Popen[str]:
-            command = [sys.executable, __file__, *arguments]
-            started.append(subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-            return started[-1]
-
-        try:
-            node = start("--role", "node", "--json", str(folder / "node"), "--ros-args", "-p", f"engine:={engine}")
-            receiver = start("--role", "consumer", "--json", str(folder / "consumer"))
-            size = ("--pairs", str(pairs), "--rate", str(rate_hz), "--size", f"{height}x{width}")
-            sender = start("--role", "camera", *size)
-            watchdog = threading.Timer(DISCOVERY_TIMEOUT_S, receiver.kill)
-            watchdog.start()
-            if receiver.stdout.readline() != "discovered\n":
-                raise RuntimeError(f"no depth came within {DISCOVERY_TIMEOUT_S:g} s")
-            watchdog.cancel()
-            sent_ns = json.loads(sender.communicate("\n")[0])
-            for process in (receiver, node):
-                process.send_signal(signal.SIGINT)
-                process.wait(15)
-        finally:
-            for process in started:
-                process.kill()
-                process.wait()
-        node_report, arrivals = (json.loads((folder / name).read_text()) for name in ("node", "consumer"))
-        return _summary(sent_ns, node_report, arrivals)
+        engine = write_tiny_engine(Path(name) / "tiny.onnx", height, width)
+        report = Path(name) / "node"
+        node_command = [__file__, "--role", "node", "--json", str(report), "--ros-args", "-p", f"engine:={engine}"]
+        played = play(node_command, write_noise(Path(name) / "images.npz", height, width), pairs, rate_hz, env)
+        return _summary(played.sent_ns, json.loads(report.read_text()), played.arrivals)
 
 
 def _summary(sent_ns: list[int], node: list[Any], arrivals: dict[str, list[list[int]]]) -> dict[str, Any]:
@@ -238,16 +132,12 @@ def main() -> None:
     parser.add_argument("--size", default="480x640", help="rows x columns")
     parser.add_argument("--only", choices=("with", "without"), help="one of the two runs")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--role", choices=("camera", "node", "consumer"), help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=("node",), help=argparse.SUPPRESS)
     arguments, ros_arguments = parser.parse_known_args()
     height, width = (int(number) for number in arguments.size.split("x"))
     stream = (arguments.pairs, arguments.rate, height, width)
-    if arguments.role == "camera":
-        return camera(*stream)
     if arguments.role == "node":
         return tapped_node(arguments.json, ros_arguments)
-    if arguments.role == "consumer":
-        return consumer(arguments.json)
     print(f"{arguments.pairs} pairs of {width}x{height} rgb8 at {arguments.rate:g} Hz; {platform.machine()}, "
           f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")  # fmt: skip
     results = {}

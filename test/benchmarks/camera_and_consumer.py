@@ -29,7 +29,7 @@ from ffs_ros.errors import FfsError
 
 DISCOVERY_TIMEOUT_S = 120.0
 """For opening the engine and its first answer."""
-END_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 120.0
 """For what a node does after its last pair."""
 SETTLE_S = 2.0
 """Between discovery and the first counted pair, and between the last one and the end."""

@@ -165,6 +165,8 @@ def lost_frames(node: dict[str, Any], published: list[FrameTimes], played: Playe
         print("newer ones are meant to overtake")
     if alone_ms > period_ms or losses[OVERTAKEN] <= OVERTAKEN_SHARE * len(sent):
         del losses[OVERTAKEN]
+    if not answered:
+        return [f"no frame was answered in {len(sent) * period_ms / 1e3:.0f} s; lower --rate or raise --frames"]
     return [f"{count} frames lost: {name}" for name, count in losses.items() if count]
 
 

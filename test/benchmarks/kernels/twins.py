@@ -1,0 +1,106 @@
+"""What the kernels compute, in NumPy and fp32 from the same halves, and how they are launched.
+
+The definitions are those of ffs_ros/graph/volume.py and lookup.py; check.py holds these against those in ONNX Runtime.
+"""
+
+import numpy as np
+
+PLANES, GROUPS, TAPS, CHANNELS, STORED = 48, 8, 9, 28, 32
+SAMPLES = 2 * TAPS * STORED
+
+
+def cost_volume(features, projected):
+    """[B,32,48,H,W] from [2B,224,H,W] and [2B,12,H,W]."""
+    features, projected = features.astype(np.float32), projected.astype(np.float32)
+    _, _, rows, columns = features.shape
+    grouped = features.reshape(2, -1, GROUPS, CHANNELS, rows, columns)
+    left, right = grouped / np.maximum(np.sqrt((grouped**2).sum(3, keepdims=True)), 1e-12)
+    left_projected, right_projected = projected.reshape(2, -1, 12, rows, columns)
+    volume = np.zeros((len(left), 32, PLANES, rows, columns), np.float32)
+    volume[:, 8:20] = left_projected[:, :, None]
+    for d in range(min(PLANES, columns)):
+        volume[:, :8, d, :, d:] = (left[..., d:] * right[..., : columns - d]).sum(2)
+        volume[:, 20:, d, :, d:] = right_projected[..., : columns - d]
+    return volume
+
+
+def look_up(disparity, volume, pairs):
+    """[B,H,W,2,9,32] from [B,H,W], [B,28,48,H,W] and [B,H,W,W]."""
+    batch, rows, columns = disparity.shape
+    found = np.zeros((batch, rows, columns, 2, TAPS, STORED), np.float32)
+    entries = [volume.astype(np.float32).transpose(0, 3, 4, 2, 1), pairs.astype(np.float32)[..., None]]
+    positions = [disparity, np.arange(columns, dtype=np.float32) - disparity]
+    for level in range(2):
+        channels = (slice(0, CHANNELS), slice(CHANNELS, CHANNELS + 1))
+        for table, position, into in zip(entries, positions, channels, strict=True):
+            half = table.shape[3] // 2
+            if level:
+                table = (
+                    table[..., : 2 * half, :]
+                    .reshape(batch, rows, columns, half, 2, table.shape[-1])
+                    .mean(4, dtype=np.float32)
+                )
+            with np.errstate(invalid="ignore"):
+                scaled = position * np.float32(0.5**level)
+                below, fraction = np.floor(scaled), (scaled - np.floor(scaled))[..., None, None]
+                first = np.nan_to_num(np.clip(below, -100, 5000)).astype(int)
+            table = np.pad(table, [(0, 0)] * 3 + [(1, 1), (0, 0)])
+            index = np.clip(first[..., None] + np.arange(-4, 6), -1, table.shape[3] - 2) + 1
+            near = np.take_along_axis(table, index[..., None], axis=3)
+            lower, upper = near[..., :-1, :], near[..., 1:, :]
+            found[..., level, :, into] = lower + fraction * (upper - lower)
+    return found
+
+
+def evidence(samples, weight, bias):
+    """[B,H,W,56]: ``convc1`` and its ReLU, from samples as the kernel has them (halves), NaN where one is NaN."""
+    halves = samples.astype(np.float16).astype(np.float32).reshape(*samples.shape[:3], SAMPLES)
+    with np.errstate(invalid="ignore"):
+        x = halves @ weight.astype(np.float16).astype(np.float32).T + bias
+    return np.where(x < 0, 0, x).astype(np.float32)
+
+
+def packed(weight):
+    """``convc1``'s weight [56,576], columns in the samples' order, as look_up_convc1 reads it: halves [36,7,32,4]."""
+    steps = weight.astype(np.float16).reshape(7, 8, SAMPLES // 16, 2, 4, 2)  # n-tile, output, step, upper, pair, two
+    return np.ascontiguousarray(steps.transpose(2, 0, 1, 4, 3, 5).reshape(SAMPLES // 16, 7, 32, 4))
+
+
+def last(x, stored):
+    """[B,C,...] with the channels last, padded with NaN, which nobody may read."""
+    x = np.moveaxis(x, 1, -1)
+    padding = np.full((*x.shape[:-1], stored - x.shape[-1]), np.nan, x.dtype)
+    return np.concatenate([x, padding], axis=-1)
+
+
+def first(x):
+    return np.moveaxis(x, -1, 1)
+
+
+def close(found, expected, absolute=1e-6):
+    """The halves nearest to ``expected``, or next to nearest, where fp32 sums in another order; NaN where it is NaN."""
+    found, expected = found.astype(np.float32), np.broadcast_to(expected, found.shape)
+    if not np.array_equal(np.isnan(found), np.isnan(expected)):
+        return "NaN elsewhere"
+    there = ~np.isnan(expected)
+    found, expected = found[there], expected[there]
+    off = np.abs(found - expected) - 2.0**-11 * 1.01 * np.maximum(np.abs(expected), 2.0**-14) - absolute
+    if not off.size or off.max() <= 0:
+        return ""
+    return f"off by {np.abs(found - expected).max():g} of {np.abs(expected).max():g}, {(off > 0).sum()} of {off.size}"
+
+
+def volume_grid(batch, rows, columns):
+    return (-(-columns // 32), rows, batch), 128
+
+
+def look_up_grid(pixels):
+    return (-(-8 * pixels // 128),), 128
+
+
+def look_up_convc1_grid(pixels):
+    return (-(-pixels // 32),), 256
+
+
+def channels_last_grid(batch, places):
+    return (-(-places // 128), batch), 128

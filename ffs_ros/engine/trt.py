@@ -33,7 +33,7 @@ from ffs_ros.engine.manifest import (
     read_engine,
 )  # fmt: skip
 from ffs_ros.engine.parts import Part, contents
-from ffs_ros.engine.trt_plan import Plan
+from ffs_ros.engine.trt_plan import Plan, misfit
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import EngineError, FileError
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 _SIZE_MULTIPLE = 32
 """The network halves its input five times."""
 _MB = 1e6
+_AGAIN = f"build it again with ffs build-engine, or {WITHOUT_A_NETWORK}"
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -85,6 +86,8 @@ class TrtEngine:
             self._runtime = self._tensorrt.trt.Runtime(self._tensorrt.logger)
             for content in contents(plan, self._parts):
                 self._plans.append(Plan(self._tensorrt, self._runtime, content, self._refusal_to_load))
+            if fault := misfit(self._plans, self._parts):
+                raise EngineError(f"the plans of engine '{self.info.name}' do not fit together: {fault}; {_AGAIN}")
             sizes = {name: nbytes for one in self._plans for name, nbytes in one.nbytes.items()}
             carried = {name for part in self._parts if part.repeat > 1 for name in part.carried.values()}
             scratch = max(one.scratch_bytes for one in self._plans)
@@ -199,16 +202,17 @@ class TrtEngine:
         """Enqueue the plans, each as often as it is to run."""
         newest = dict(self._addresses)
         for plan, part in zip(self._plans, self._parts, strict=True):
+            carried: dict[str, int] = {}  # for this part alone: later ones read what was there before it
             for turn in range(part.repeat):
                 written = {n: self._spare.get(n, at) if turn % 2 else at for n, at in self._addresses.items()}
                 for name in plan.inputs:
-                    plan.at(name, newest[name])
+                    plan.at(name, carried.get(name, newest[name]))
                 for name in plan.outputs:
                     plan.at(name, written[name])
                 if not plan.enqueue(self._gpu.stream):
                     raise self._refusal("failed")
                 newest.update((name, written[name]) for name in plan.outputs)
-                newest.update((name, newest[output]) for name, output in part.carried.items())
+                carried = {name: written[output] for name, output in part.carried.items()}
 
     def _forget_recordings(self) -> None:
         self._shapes = None
@@ -225,10 +229,7 @@ class TrtEngine:
         """What the runtime said since it was asked last."""
         said = "; ".join(self._tensorrt.logger.errors) or "nothing"
         self._tensorrt.logger.clear()
-        return EngineError(
-            f"engine '{self.info.name}' {what}: {self._tensorrt.title} says: {said}; build it again with "
-            f"ffs build-engine, or {WITHOUT_A_NETWORK}"
-        )
+        return EngineError(f"engine '{self.info.name}' {what}: {self._tensorrt.title} says: {said}; {_AGAIN}")
 
     @contextmanager
     def _out_of_memory(self, needed: Any, free: int) -> Iterator[None]:

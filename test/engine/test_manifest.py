@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,13 +76,60 @@ def test_no_engine(tmp_path: Path) -> None:
         (lambda text: "[]", "is not a manifest of this version"),
         (lambda text: text.replace('"format": 1', '"format": 2'), "is not a manifest of this version"),
         (lambda text: text.replace('"io"', '"oi"'), "entries are missing or added"),
-        (lambda text: json.dumps({**json.loads(text), "command": []}), "entries are missing or added"),
+        (lambda text: json.dumps({**json.loads(text), "command": []}), "'command' builds nothing"),
     ],
 )
 def test_a_damaged_manifest(path: Path, change: Any, sentence: str) -> None:
     """Cut, of another kind, of a later version, edited."""
     manifest_path(path).write_text(change(manifest_path(path).read_text()))
     with pytest.raises(EngineError, match=sentence):
+        open_engine(path)
+
+
+PARTS = [
+    {"name": "features", "nbytes": 400, "repeat": 1, "carried": {}},
+    {"name": "iteration", "nbytes": 500, "repeat": 8, "carried": {"hidden": "next"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "sentence"),
+    [
+        ("command", "ffs build-engine", "'command' is 'ffs build-engine'"),
+        ("command", ["ffs", "build-engine", 1, "-o", "x.engine"], "'command' is"),
+        ("engine_bytes", "900", "'engine_bytes' is '900'"),
+        ("build_s", "long", "'build_s' is 'long'"),
+        ("iterations", True, "'iterations' is True"),
+        ("max_disparity", None, "'max_disparity' is None"),
+        ("max_disparity", 0, "'max_disparity' is 0"),
+        ("proof", {}, "'proof' is {}"),
+        ("proof", {"state": "owed"}, "'proof' is {'state': 'owed'}"),
+        ("proof", {"state": "fine"}, "'proof' is {'state': 'fine'}"),
+        ("proof", {"state": "passed", "figures": 1}, "'proof' is"),
+        ("sizes", {"min": [1, 32, 64]}, "'sizes' is"),
+        ("sizes", {bound: [32, 64] for bound in ("min", "opt", "max")}, "'sizes' is"),
+        ("sizes", {"min": [1, 64, 64], "opt": [1, 32, 64], "max": [1, 64, 64]}, "'sizes' is"),
+        ("parts", [1], "'parts' is"),
+        ("parts", [{"name": "all"}], "entries of a part are missing or added"),
+        ("parts", [PARTS[0], {**PARTS[1], "repeat": 0}], "part iteration has 500 bytes and runs 0 times"),
+        ("parts", [PARTS[0], {**PARTS[1], "repeat": -8}], "part iteration has 500 bytes and runs -8 times"),
+        ("parts", [PARTS[0], {**PARTS[1], "repeat": "8"}], "part iteration has 500 bytes and runs 8 times"),
+        ("parts", [PARTS[0], {**PARTS[1], "repeat": 4}], "no part runs as often as there are iterations, 8"),
+        ("parts", [PARTS[0], {**PARTS[1], "carried": {}}], "runs 8 times and carries {}"),
+        ("parts", [PARTS[0], {**PARTS[1], "carried": {"hidden": 1}}], "runs 8 times and carries"),
+        ("parts", [PARTS[0], {**PARTS[1], "carried": ["hidden"]}], "runs 8 times and carries"),
+        ("parts", [{**PARTS[0], "nbytes": 0}, {**PARTS[1], "nbytes": 900}], "part features has 0 bytes"),
+        ("parts", [PARTS[0], {**PARTS[1], "nbytes": 499}], "the parts do not make up the engine"),
+    ],
+)
+def test_a_manifest_edited_by_hand(path: Path, entry: str, value: Any, sentence: str) -> None:
+    """One sentence, and never an engine that runs fewer iterations than it says."""
+    content = json.loads(manifest_path(path).read_text())
+    assert entry in content
+    manifest_path(path).write_text(json.dumps({**content, "parts": PARTS}))
+    read_manifest(path)
+    manifest_path(path).write_text(json.dumps({**content, entry: value}))
+    with pytest.raises(EngineError, match=f"is not what ffs build-engine wrote: .*{re.escape(sentence)}.*build the "):
         open_engine(path)
 
 

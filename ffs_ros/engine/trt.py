@@ -205,8 +205,9 @@ class TrtEngine:
             carried: dict[str, int] = {}  # for this part alone: later ones read what was there before it
             for turn in range(part.repeat):
                 written = {n: self._spare.get(n, at) if turn % 2 else at for n, at in self._addresses.items()}
+                read = {**newest, **carried}
                 for name in plan.inputs:
-                    plan.at(name, carried.get(name, newest[name]))
+                    plan.at(name, read[name])
                 for name in plan.outputs:
                     plan.at(name, written[name])
                 if not plan.enqueue(self._gpu.stream):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
+import tempfile
 from pathlib import Path
 
 from ffs_ros.engine.folder import engine_folder
@@ -15,6 +17,7 @@ from ffs_ros.weights import SYNTHETIC
 
 PRECISIONS = (AUTO, FP16, FP32)
 DEFAULT_ITERATIONS = 8
+_MOST_WORKSPACE_GiB = 1024
 _REPEATED = (
     "precision", "runtime", "size", "io", "min", "opt", "max", "workspace", "optimization_level", "gpu_index",
 )  # fmt: skip
@@ -43,7 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{bound}", metavar="[Nx]HxW", help=f"{what} size, where the graph leaves it open; N pairs (default: 1)"
         )
     parser.add_argument(
-        "--workspace", metavar="GiB", type=float, default=4.0, help="GPU memory to build with (default: %(default)g)"
+        "--workspace",
+        metavar="GiB",
+        type=_gibibytes,
+        default=4.0,
+        help="GPU memory to build with (default: %(default)g)",
     )
     parser.add_argument(
         "--optimization-level", type=int, choices=range(6), default=3, help="0 builds fastest (default: %(default)s)"
@@ -63,6 +70,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _gibibytes(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= _MOST_WORKSPACE_GiB:
+        raise BuildError(
+            f"--workspace is '{text}': expected GiB above 0, at most {_MOST_WORKSPACE_GiB}, such as --workspace 4"
+        )
+    return number
+
+
 def outputs_of(args: argparse.Namespace) -> dict[int, Path]:
     """The engine files by their iterations."""
     out: Path = args.out
@@ -72,12 +91,19 @@ def outputs_of(args: argparse.Namespace) -> dict[int, Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
     if not out.parent.is_dir():
         raise BuildError(f"the folder {out.parent} of the output does not exist; make it first")
+    try:  # better refused now than after minutes
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise BuildError(f"cannot write into {out.parent.absolute()}: {error.strerror}; name another folder") from None
     if not re.fullmatch(r"(\d{1,4}(,\d{1,4})*)?", args.iters):
         raise BuildError(f"--iters is '{args.iters}': expected numbers, such as --iters 4,8")
     wanted = [int(number) for number in args.iters.split(",")] if args.iters else [DEFAULT_ITERATIONS]
-    if len(wanted) == 1:
-        return {wanted[0]: out}
-    return {number: out.with_name(f"{out.stem}_{number}iters.engine") for number in wanted}
+    several = {number: out.with_name(f"{out.stem}_{number}iters.engine") for number in wanted}
+    outputs = several if len(wanted) > 1 else {wanted[0]: out}
+    for path in outputs.values():
+        if path.exists() and not path.is_file():
+            raise BuildError(f"the output {path} exists and is not a regular file; name another one")
+    return outputs
 
 
 def sizes_of(args: argparse.Namespace) -> Sizes | None:

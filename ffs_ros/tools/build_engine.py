@@ -47,9 +47,8 @@ class Order(NamedTuple):
 def main(args: argparse.Namespace) -> None:
     """Build, prove and install; or raise FfsError and leave what was there."""
     outputs, sizes = outputs_of(args), sizes_of(args)
-    if args.workspace <= 0:
-        raise BuildError(f"--workspace is {args.workspace:g}: expected GiB above 0, such as --workspace 4")
     graph, tensorrt = Graph(args.source), imported(args.runtime)
+    graph.check_options(args, list(outputs))
     attempts = graph.attempts(args.precision, tensorrt)
     gpu = _gpu(tensorrt, args.gpu_index)
     print(f"{tensorrt.title}, {gpu.name if gpu else 'ahead of time: no GPU here'}", flush=True)
@@ -161,7 +160,7 @@ def _manifest(order: Order, source: Graph, settings: Settings, built: Built, reb
         engine_bytes=len(built.plan),
         engine_sha256=hashlib.sha256(built.plan).hexdigest(),
         source=graph.path.name,
-        source_sha256=graph.sha256(),
+        source_sha256=graph.sha256,
         command=rebuild,
         runtime=tensorrt.runtime,
         runtime_version=tensorrt.version,

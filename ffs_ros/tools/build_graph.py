@@ -10,6 +10,7 @@ import hashlib
 import io
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +47,8 @@ class Graph:
             raise BuildError(f"there is no file {path}; expected an .onnx file or a checkpoint")
         self.notes = notes_of(path) if self.is_onnx else {}
         check_weights(path, self.notes)
+        self.sha256 = _sha256(path)
+        """Of what is built from: the file may be another one by the time that the engine is ready."""
 
     @property
     def typed(self) -> bool:
@@ -68,13 +71,6 @@ class Graph:
         if sha256 is not None and sha256 == notes_of(GRAPH).get("ffs_ros.weights_sha256"):
             name = SYNTHETIC
         return {key: value for key, value in (("checkpoint_sha256", sha256), ("weights", name)) if value}
-
-    def sha256(self) -> str:
-        with self.path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(2**20):
-                digest.update(block)
-        return digest.hexdigest()
 
     def attempts(self, precision: str, tensorrt: TensorRt) -> list[Attempt]:
         """What to try for ``precision``, the best first. Raises BuildError when it cannot be had from this source."""
@@ -119,19 +115,32 @@ class Graph:
 
         return [Source(*part) for part in parts_of(onnx.load(self.path)) or whole]
 
+    def check_options(self, args: argparse.Namespace, iterations: Sequence[int]) -> None:
+        """Raises BuildError for what is asked of an ONNX file and is part of it."""
+        if not self.is_onnx:
+            return
+        if args.size or args.io:
+            raise BuildError(f"--size and --io are for checkpoints, and {self.path} has its own: leave them away")
+        noted = self.note("iterations") or "an unknown number of"
+        if args.iters and any(str(wanted) != noted for wanted in iterations):
+            raise BuildError(
+                f"{self.path} has {noted} iterations and --iters asks for {args.iters}: they are part of the graph; "
+                "leave --iters away, or give the checkpoint instead"
+            )
+
     def onnx(self, precision: str, iterations: int, args: argparse.Namespace, folder: Path) -> Path:
         """The ONNX file to build from: this one, or an export into ``folder``."""
         if self.is_onnx:
-            if args.size or args.io:
-                raise BuildError(f"--size and --io are for checkpoints, and {self.path} has its own: leave them away")
-            noted = self.note("iterations")
-            if args.iters and noted not in (None, str(iterations)):
-                raise BuildError(
-                    f"{self.path} has {noted} iterations and --iters asks for {iterations}: they are part of the "
-                    "graph; leave --iters away, or give the checkpoint instead"
-                )
             return self.path
         return _exported(self.path, folder / f"{precision}.onnx", precision, iterations, args)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _exported(checkpoint: Path, out: Path, precision: str, iterations: int, args: argparse.Namespace) -> Path:

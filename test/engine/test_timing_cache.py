@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,34 @@ def test_a_cache_of_another_driver_is_begun_anew(config, tmp_path: Path) -> None
     one = config()
     one.set_timing_cache = lambda cache, ignore: not cache.lines and setattr(one, "cache", cache) is None
     assert use_cache(one, path).lines == set()
+
+
+def test_a_cache_that_the_runtime_cannot_read_is_begun_anew(config, tmp_path: Path) -> None:
+    """It answers None, which it takes from nobody; what this build measured replaces the file."""
+    path = tmp_path / "gpu.cache"
+    path.write_bytes(b"damaged")
+    one = config()
+    create = one.create_timing_cache
+    one.create_timing_cache = lambda content: None if b"damaged" in content else create(content)
+    use_cache(one, path).lines.add(b"conv")
+    keep_cache(one, path)
+    assert path.read_bytes() == b"conv"
+
+
+def test_a_full_disk_leaves_the_cache_as_it_was(
+    config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a warning; the build goes on."""
+    path = tmp_path / "gpu.cache"
+    path.write_bytes(b"conv")
+    one = config()
+    use_cache(one, path).lines.add(b"matmul")
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    keep_cache(one, path)
+    assert "No space left on device" in caplog.text
+    assert path.read_bytes() == b"conv"
+    assert [file.name for file in tmp_path.iterdir()] == ["gpu.cache"]

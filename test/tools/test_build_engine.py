@@ -399,7 +399,12 @@ def test_timing_caches_are_shared(
         (["-o", "a.engine", "--min", "32x32", "--max", "64x128"], "has one size, 32x64: leave --min"),
         (["-o", "a.engine", "--iters", "4;8"], "expected numbers, such as --iters 4,8"),
         (["-o", "a.engine", "--iters", "4"], "has 8 iterations and --iters asks for 4"),
-        (["-o", "a.engine", "--workspace", "0"], "expected GiB above 0"),
+        (["-o", "a.engine", "--iters", "8,4"], "has 8 iterations and --iters asks for 8,4"),
+        (["-o", "/proc/a.engine"], "cannot write into /proc: "),
+        *(
+            (["-o", "a.engine", "--workspace", text], f"'{text}': expected GiB above 0, at most 1024")
+            for text in ("0", "-1", "nan", "inf", "1e9", "four")
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -450,6 +455,49 @@ def test_several_iterations_are_several_engines(tmp_path: Path) -> None:
     assert outputs_of(args) == {4: tmp_path / "bp2_4iters.engine", 8: tmp_path / "bp2_8iters.engine"}
     args.iters = "4"
     assert outputs_of(args) == {4: tmp_path / "bp2.engine"}
+
+
+def test_a_graph_that_does_not_say_its_iterations_is_no_engine_of_several(
+    built: Built, tiny_onnx: Callable[..., Path], tmp_path: Path
+) -> None:
+    """TAO's: two engines of the same graph would have names that say otherwise."""
+    code, _, err = built(tiny_onnx(SIZE), "-o", "a.engine", "--iters", "4,8", "--unproven")
+    assert code == 2
+    assert "has an unknown number of iterations and --iters asks for 4,8" in err
+    assert files(tmp_path) == []
+
+
+def test_a_folder_in_the_place_of_the_engine(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """Found before minutes were spent, also where the name is made."""
+    (tmp_path / "a_4iters.engine").mkdir()
+    assert (
+        "a_4iters.engine exists and is not a regular file"
+        in built(proven_onnx(), "-o", "a.engine", "--iters", "8,4")[2]
+    )
+    assert module.configs == []
+
+
+def test_a_source_that_is_replaced_while_it_is_built(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """The manifest has the hash of what the engine was made of."""
+    source = proven_onnx("fp16")
+    before = hashlib.sha256(source.read_bytes()).hexdigest()
+    module.during_build = lambda config: source.write_bytes(b"another export")
+    assert built(source, "-o", "a.engine")[0] == 0
+    assert read_manifest(tmp_path / "a.engine").source_sha256 == before
+
+
+def test_a_timing_cache_that_cannot_be_kept_costs_no_engine(
+    built: Built, proven_onnx: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its folder cannot be made: the next build measures again, and this one is installed."""
+    (tmp_path / "kept").touch()
+    assert built(proven_onnx("fp16"), "-o", "a.engine")[0] == 0
+    assert read_manifest(tmp_path / "a.engine").proof["state"] != "unproven"
+    assert "the timing cache was not kept, so the next build measures every kernel again: " in caplog.text
 
 
 def test_a_missing_source_and_a_broken_one(built: Built, tmp_path: Path) -> None:

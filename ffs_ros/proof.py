@@ -158,8 +158,10 @@ def answered(engine: Engine, pairs: Sequence[ProofPair]) -> ProofSet:
     return ProofSet([ProofCase(*pair[:3], answer, pair.shift_px) for pair, answer in zip(pairs, answers, strict=True)])
 
 
-def prove(engine: Engine, proof: ProofSet) -> Proof:
+def prove(engine: Engine, proof: ProofSet, least_pairs: int = 1) -> Proof:
     """Run ``engine`` on every case and compare. Raises EngineError when it cannot take them.
+
+    ``least_pairs``: how many it must have at once, where its file leaves that open.
 
     Each case must be finite, agree with the fp32 answers (cosine at least 0.9999, mean difference at most 0.1 px, at
     most 0.5 % of the pixels off by more than 2 px; both clipped at 0, as every user of an engine does), and solve its
@@ -167,7 +169,7 @@ def prove(engine: Engine, proof: ProofSet) -> Proof:
     """
     cases: dict[str, dict[str, Any]] = {}
     failures: list[str] = []
-    for case, found_HW in zip(proof.cases, _answers(engine, proof.cases), strict=True):
+    for case, found_HW in zip(proof.cases, _answers(engine, proof.cases, least_pairs), strict=True):
         figures = cases[case.name] = _compared(found_HW, case)
         failures += [f"{case.name}: {failure}" for failure in _failures(figures)]
     solved_in_fp32, shifts = proof.shifts_solved
@@ -235,9 +237,9 @@ def solves(disparity_HW: np.ndarray, shift_px: float) -> bool:
         return all(bool((np.abs(half - shift_px) <= SOLVED_WITHIN_px).mean() >= SOLVED_SHARE) for half in halves)
 
 
-def _answers(engine: Engine, pairs: Sequence[Any]) -> list[np.ndarray]:
+def _answers(engine: Engine, pairs: Sequence[Any], least_pairs: int = 1) -> list[np.ndarray]:
     """float32 [H,W] for each pair. An engine for several at once gets pairs of one size, the last batch filled."""
-    at_once = next(iter(engine.inputs.values())).shape[0] or 1
+    at_once = next(iter(engine.inputs.values())).shape[0] or least_pairs
     wanted = stereo_inputs(engine, at_once)
     answers: dict[int, np.ndarray] = {}
     for size in dict.fromkeys(pair.left_HW3.shape for pair in pairs):

@@ -69,11 +69,11 @@ class Gpu(Protocol):
         ...
 
     def upload(self, address: int, array: np.ndarray) -> None:
-        """Enqueue a copy from pinned memory."""
+        """Enqueue a copy from pinned memory. Raises EngineError when the GPU has failed."""
         ...
 
     def download(self, array: np.ndarray, address: int) -> None:
-        """Enqueue a copy to pinned memory."""
+        """Enqueue a copy to pinned memory. Raises EngineError when the GPU has failed."""
         ...
 
     def synchronize(self) -> None:
@@ -161,17 +161,17 @@ class _PyCudaGpu:
         return array
 
     def upload(self, address: int, array: np.ndarray) -> None:
-        self._driver.memcpy_htod_async(address, array, self._stream)
+        with self._as_engine_error():
+            self._driver.memcpy_htod_async(address, array, self._stream)
 
     def download(self, array: np.ndarray, address: int) -> None:
-        self._driver.memcpy_dtoh_async(array, address, self._stream)
+        with self._as_engine_error():
+            self._driver.memcpy_dtoh_async(array, address, self._stream)
 
     def synchronize(self) -> None:
         assert self._stream is not None
-        try:
+        with self._as_engine_error():
             self._stream.synchronize()
-        except self._driver.Error as error:
-            raise EngineError(f"the GPU failed ({error}); start the program again") from error
 
     def recorded(self, enqueue: Callable[[], None]) -> Replay | None:
         return _recorded(self.stream, enqueue)
@@ -193,6 +193,13 @@ class _PyCudaGpu:
             self._stream = None
 
     @contextmanager
+    def _as_engine_error(self) -> Iterator[None]:
+        try:
+            yield
+        except self._driver.Error as error:
+            raise EngineError(f"the GPU failed ({error}); start the program again") from error
+
+    @contextmanager
     def _as_memory_error(self) -> Iterator[None]:
         try:
             yield
@@ -207,12 +214,16 @@ def _recorded(stream: int, enqueue: Callable[[], None]) -> Replay | None:
     graph, executable = ctypes.c_void_p(), ctypes.c_void_p()
     if cuda.cuStreamBeginCapture_v2(handle, _THREAD_LOCAL):
         return None
+    enqueued = False
     try:
-        enqueue()
-    except EngineError:
-        cuda.cuStreamEndCapture(handle, ctypes.byref(graph))
-        return None
-    if cuda.cuStreamEndCapture(handle, ctypes.byref(graph)) or not graph:
+        with suppress(EngineError):
+            enqueue()
+            enqueued = True
+    finally:  # whatever was raised: a stream that goes on recording runs nothing any more
+        failed = cuda.cuStreamEndCapture(handle, ctypes.byref(graph))
+        if graph and not enqueued:
+            cuda.cuGraphDestroy(graph)
+    if failed or not enqueued or not graph:
         return None
     failed = cuda.cuGraphInstantiateWithFlags(ctypes.byref(executable), graph, ctypes.c_ulonglong(0))
     cuda.cuGraphDestroy(graph)

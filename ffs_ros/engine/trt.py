@@ -158,6 +158,9 @@ class TrtEngine:
                     f"engine '{self.info.name}' was given {given}; it was built for {bounds[0]} to {bounds[1]}, rows "
                     f"and columns multiples of {_SIZE_MULTIPLE}; scale the images, or build it with --min and --max"
                 )
+        if len(set(shapes.values())) > 1:
+            given = described({name: TensorSpec(shape, self.inputs[name].dtype) for name, shape in shapes.items()})
+            raise EngineError(f"engine '{self.info.name}' was given {given}; expected images of one size")
 
     def _prepare(self, shapes: Shapes) -> None:
         """Set the shapes, run once, as kernels are loaded then, and record the run."""
@@ -318,7 +321,8 @@ def _make_owed_proof(path: Path, manifest: Manifest, engine: TrtEngine) -> None:
     from ffs_ros.proof import REMEDY, ProofSet, prove, read_proof
 
     proof_set = read_proof(owed_proof_path(path), manifest.proof["file_sha256"], path.name)
-    proof = prove(engine, ProofSet([case for case in proof_set.cases if manifest.takes(case.size)]))
+    cases = [case for case in proof_set.cases if manifest.takes(case.size)]
+    proof = prove(engine, ProofSet(cases), manifest.sizes["min"][0])
     if not proof.passed:
         raise EngineError(
             f"{path} was built without a GPU and now fails its proof: {'; '.join(proof.failures)}; {REMEDY}: "

@@ -111,7 +111,7 @@ def _proof(order: Order, manifest: Manifest, built: Built, proof_set: ProofSet |
         return OWED
     info = engine_info("the new engine", manifest, order.tensorrt, order.gpu.name)
     with TrtEngine(order.tensorrt, opened_gpu(order.args.gpu_index), built.plan, info, built.parts) as engine:
-        return prove(engine, proof_set)
+        return prove(engine, proof_set, built.sizes["min"][0])
 
 
 def _install(out: Path, plan: bytes, manifest: Manifest, proof: Proof | str, proof_set: ProofSet | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -56,7 +57,11 @@ class FakeDriver(ModuleType):
         return _Pinned(nbytes, _Allocation(self))
 
     def memcpy_htod_async(self, *arguments: Any) -> None:
+        if self.fails == "copy":
+            raise self.LogicError("an illegal memory access was encountered")
         self.copied = arguments
+
+    memcpy_dtoh_async = memcpy_htod_async
 
 
 class _Allocation(int):
@@ -145,6 +150,15 @@ def test_a_gpu_that_fails_is_a_sentence(driver: FakeDriver) -> None:
         pytest.raises(EngineError, match=r"the GPU failed \(an illegal memory.*start the program"),
     ):
         gpu.synchronize()
+
+
+def test_copies_of_a_gpu_that_has_failed(driver: FakeDriver) -> None:
+    """An earlier failure shows up at any later call: the same sentence, not PyCUDA's own error."""
+    gpu = opened_gpu(0)
+    driver.fails = "copy"
+    for copy in (lambda: gpu.upload(1, np.zeros(1)), lambda: gpu.download(np.zeros(1), 1)):
+        with gpu.current(), pytest.raises(EngineError, match=r"the GPU failed \(an illegal memory"):
+            copy()
 
 
 def test_no_gpu_and_no_such_gpu(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,3 +274,17 @@ def test_what_cannot_be_recorded_is_none(driver: FakeDriver, monkeypatch: pytest
     assert recorded(driver, monkeypatch, library, enqueue) is None
     ends = library.calls.count("cuStreamEndCapture")
     assert ends == (fails != "cuStreamBeginCapture_v2")
+    assert library.calls.count("cuGraphDestroy") == 0
+
+
+def test_a_recording_that_is_given_up_is_ended(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has so far is freed; an interrupt goes on, and leaves no stream that records for ever."""
+    for error in (EngineError("not now"), KeyboardInterrupt()):
+        library = FakeLibrary()
+
+        def enqueue(error: BaseException = error) -> None:
+            raise error
+
+        with pytest.raises(KeyboardInterrupt) if isinstance(error, KeyboardInterrupt) else nullcontext():
+            assert recorded(driver, monkeypatch, library, enqueue) is None
+        assert library.calls == ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphDestroy"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ffs_ros.engine.manifest import OWED, PASSED, install, owed_proof_path, read
 from ffs_ros.engine.trt import TrtEngine
 from ffs_ros.engine.trt_versions import TensorRt
 from ffs_ros.errors import EngineError
-from ffs_ros.proof import answered
+from ffs_ros.proof import answered, prove
 from ffs_ros.proof_pairs import proof_pairs
 
 INFO = EngineInfo("fake.engine", "fake", 192.0, 32)
@@ -286,3 +287,28 @@ def test_an_owed_proof_without_its_file(here: FakeTensorRt, tmp_path: Path) -> N
     with pytest.raises(Exception, match=r"cannot read .*ahead\.engine\.proof\.npz, the proof set of ahead\.engine"):
         open_engine(path)
     assert FakeGpu.held == 0
+
+
+def test_two_images_of_two_sizes(module: FakeTensorRt) -> None:
+    """Each within the range: one of them would be read past its end, or not to it."""
+    with opened(module, fake_plan(None)) as engine:
+        feeds = {"left": pair(32, 64)["left"], "right": pair(64, 64)["right"]}
+        with pytest.raises(EngineError, match=r"'right' uint8 \[1,64,64,3\]; expected images of one size"):
+            engine.infer(feeds)
+
+
+def test_an_engine_for_several_pairs_at_the_least_is_proven(module: FakeTensorRt) -> None:
+    """With as many as it must have; each pair's answer is compared once."""
+    plan = json.loads(fake_plan(None))
+    for shapes in plan["profile"].values():
+        shapes[0][0], shapes[1][0], shapes[2][0] = 2, 3, 4
+    for shape in plan["inputs"].values():
+        shape[0] = -1
+    with opened(module, fake_plan(None)) as one:
+        proof_set = answered(one, proof_pairs((32, 64)))
+    with opened(module, json.dumps(plan).encode()) as several:
+        assert several.inputs["left"].shape == (None, None, None, 3)
+        assert prove(several, proof_set, 2).figures["mean_px"] == 0.0
+        assert several._host["left"].shape == (2, 32, 64, 3)
+        with pytest.raises(EngineError, match="it was built for"):
+            prove(several, proof_set)

@@ -111,9 +111,12 @@ class _Split:
         """
         first, *others = self.iterations
         carried: dict[str, str] = {}
-        before = {name: name for node in first for name in node.output}
+        made = before = {name: name for node in first for name in node.output}
         for nodes in others:
             before = _matched(first, nodes, before, carried)
+        after = {name for name in _read(self.nodes["upsampling"]) if self.part_of.get(name) == _ITERATION}
+        if not carried.keys().isdisjoint(made) or not after <= before.keys():
+            raise _NotOurs
         return carried, before
 
     def _part(
@@ -149,6 +152,8 @@ def _matched(
     ``carried`` grows by what takes the place of the first one's inputs, and must be the same in all iterations.
     """
     here: dict[str, str] = {}
+    kept: set[str] = set()
+    """What the first one's inputs are in this one too."""
     if len(nodes) != len(first):
         raise _NotOurs
     for model, node in zip(first, nodes, strict=True):
@@ -158,10 +163,13 @@ def _matched(
             if name in before and name not in here:
                 same = carried.setdefault(wanted, before[name]) == before[name]
             else:
-                same = here.get(name, name) == wanted and name not in carried
+                same = here.get(name, name) == wanted
+                kept.add(wanted)
             if not same:
                 raise _NotOurs
         here.update(zip(node.output, model.output, strict=True))
+    if not kept.isdisjoint(carried):
+        raise _NotOurs
     return here
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -134,12 +135,63 @@ def looks_back(model: Any) -> None:
     node.name, node.input[0] = "decoder/late", volume
 
 
+def ends_early(model: Any) -> None:
+    """The last part reads what the first iteration made, by the name that it has in the part that runs them all."""
+    first, last = (
+        [one for one in model.graph.node if one.name.startswith(f"iteration_{number}/")] for number in (1, ITERATIONS)
+    )
+    twins = {of_last.output[0]: of_first.output[0] for of_first, of_last in zip(first, last, strict=True)}
+    for node in model.graph.node:
+        if node.name.startswith("upsampling/"):
+            node.input[:] = [twins.get(name, name) for name in node.input]
+
+
+def reads_the_one_before(model: Any) -> None:
+    """In each iteration but the first a node reads its neighbour's result of the iteration before."""
+    iterations = [
+        [one for one in model.graph.node if one.name.startswith(f"iteration_{number + 1}/")]
+        for number in range(ITERATIONS)
+    ]
+    made = {name: at for at, node in enumerate(iterations[0]) for name in node.output}
+    reader, place, maker = next(
+        (at, place, made[name])
+        for at, node in enumerate(iterations[0])
+        for place, name in enumerate(node.input)
+        if name in made
+    )
+    for before, nodes in reversed(list(pairwise(iterations))):
+        nodes[reader].input[place] = before[maker].output[0]
+
+
 @pytest.mark.parametrize(
-    "change", [other_slope, other_weight, skips_an_iteration, one_node_less, other_scope, looks_back]
-)
+    "change",
+    [
+        other_slope, other_weight, skips_an_iteration, one_node_less, other_scope, looks_back, ends_early,
+        reads_the_one_before,
+    ],
+)  # fmt: skip
 def test_a_graph_that_is_not_ours_stays_whole(network: Any, change: Any) -> None:
     """Iterations that differ, wherever, and parts that nobody knows."""
     assert parts_of(changed(network, change)) is None
+
+
+def test_of_two_iterations_the_second_reads_an_old_value() -> None:
+    """In one place what the first read; elsewhere what that made of it, which the part would be given everywhere."""
+    two = build_model(open_checkpoint(WEIGHTS).tensors, SIZE, 2)
+    parts = parts_of(two)
+    assert parts is not None
+    first, second = (
+        [one for one in two.graph.node if one.name.startswith(f"iteration_{number}/")] for number in (1, 2)
+    )
+    carried, _ = parts[2].carried.items()
+    readers = [
+        (at, place) for at, node in enumerate(first) for place, name in enumerate(node.input) if name == carried[0]
+    ]
+    assert len(readers) > 1
+    at, place = readers[0]
+    assert second[at].input[place] == carried[1]
+    second[at].input[place] = carried[0]
+    assert parts_of(two) is None
 
 
 def test_open_axes_and_foreign_graphs_stay_whole(tiny_onnx: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,8 @@ class Recipe(NamedTuple):
     """Those of ``ffs build-engine``."""
     took_s: float | None
     """How long it took the time before, maybe on another GPU."""
+    warning: str = ""
+    """What is to be known before it replaces the engine that was there."""
 
 
 def recipe_for(engine: Path, gpu_index: int) -> Recipe:
@@ -37,10 +40,11 @@ def recipe_for(engine: Path, gpu_index: int) -> Recipe:
     named: list[Path] = []
     options: list[str] = []
     took_s: float | None = None
+    before = ""
     with suppress(EngineError, ValueError):  # a manifest that is missing or damaged says nothing
         manifest = read_manifest(engine)
         _, _, source, *options, _, _ = manifest.command
-        took_s = manifest.build_s
+        took_s, before = manifest.build_s, manifest.source_sha256
         named = [WEIGHTS] if source == SYNTHETIC else [Path(source), engine.with_name(manifest.source)]
     beside = engine.with_suffix(".onnx")
     candidates = list(dict.fromkeys([*named, beside, engine_folder().absolute() / beside.name]))
@@ -53,6 +57,19 @@ def recipe_for(engine: Path, gpu_index: int) -> Recipe:
         )
     if found not in named:  # options for a checkpoint, say, fit no graph
         options = []
+    changed = found in named and _sha256(found) != before
+    warning = (
+        f"{found} is not the file that {engine.name} was built from before (SHA-256): the new engine will be of other "
+        "weights, or of another export"
+    )
     # Of an option that is given twice the last one counts.
     words = [str(found), *options, "--gpu-index", str(gpu_index), "-o", str(engine)]
-    return Recipe(engine, found, words, took_s)
+    return Recipe(engine, found, words, took_s, warning if changed else "")
+
+
+def _sha256(path: Path) -> str:
+    """Empty where it cannot be read; whoever builds from it says why."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

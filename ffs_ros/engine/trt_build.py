@@ -102,7 +102,8 @@ def build(
             plans.append(network.plan(gpu))
             full, half = full + len(network.pins.fp32), half + len(network.pins.fp16)
             done += source.nodes
-            report(done / nodes)
+            if not report(done / nodes):
+                raise Refused("the build was stopped, so nothing was written")
     assert shapes is not None
     parts = [Part(one.name, len(plan), one.repeat, one.carried) for one, plan in zip(sources, plans, strict=True)]
     return Built(
@@ -182,6 +183,8 @@ def _shapes(
         )
     io = "image" if "left" in names else "tensor"
     fixed = tuple(inputs[0].shape)
+    if len(fixed) != len(("batch", "rows", "columns", "channels")):
+        raise EngineError(f"{onnx} takes images of {len(fixed)} axes, expected 4; export it with ffs export")
     # [B,H,W,3] or [B,3,H,W]
     batch, rows, columns = (fixed[axis] for axis in ((0, 1, 2) if io == "image" else (0, 2, 3)))
     if -1 not in (batch, rows, columns):

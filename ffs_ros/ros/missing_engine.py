@@ -71,6 +71,8 @@ def build(recipe: Recipe, lock: int, go_on: Callable[[], None], logger: Any) -> 
     how_long = f"{recipe.took_s:.0f} s the time before" if recipe.took_s else "minutes, on a small GPU many"
     command = shlex.join(["ffs", "build-engine", *recipe.words])
     logger.info(f"there is no {recipe.engine.name} for this GPU and its runtime: building it ({how_long}): {command}")
+    if recipe.warning:
+        logger.warning(recipe.warning)
     child = subprocess.Popen(
         [sys.executable, "-m", "ffs_ros", "build-engine", *recipe.words],
         stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from pathlib import Path
 
@@ -52,6 +53,20 @@ def test_a_manifest_names_source_and_options(tmp_path: Path) -> None:
     options = ["--workspace", "2.5", "--gpu-index", "3", "--gpu-index", "0"]
     assert recipe.words == [str(source), *options, "-o", str(tmp_path / "bp2.engine")]
     assert recipe.took_s == 77.0
+
+
+def test_a_source_that_changed_since(tmp_path: Path) -> None:
+    """The engine will be of another network under the old name: that is said. An unchanged one is not worth a word."""
+    source = tmp_path / "bp2.onnx"
+    source.write_bytes(b"one export")
+    before = hashlib.sha256(b"one export").hexdigest()
+    command = ["ffs", "build-engine", str(source), "-o", "old.engine"]
+    manifest = fake_manifest(b"plan", command=command, source="bp2.onnx", source_sha256=before)
+    install(tmp_path / "bp2.engine", b"plan", manifest)
+    assert recipe_for(tmp_path / "bp2.engine", 0).warning == ""
+    source.write_bytes(b"another export")
+    warning = recipe_for(tmp_path / "bp2.engine", 0).warning
+    assert f"{source} is not the file that bp2.engine was built from before (SHA-256)" in warning
 
 
 def test_a_manifest_that_came_with_its_source(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ffs_ros.engine import EngineInfo  # noqa: E402
 from ffs_ros.engine.manifest import install, manifest_path, read_engine  # noqa: E402
 from ffs_ros.engine.parts import Part, as_notes, contents  # noqa: E402
 from ffs_ros.engine.trt import TrtEngine  # noqa: E402
-from ffs_ros.engine.trt_build import Built, Settings, Source, build  # noqa: E402
+from ffs_ros.engine.trt_build import Built, Refused, Settings, Source, build  # noqa: E402
 from ffs_ros.engine.trt_versions import TensorRt  # noqa: E402
 from ffs_ros.errors import EngineError  # noqa: E402
 from ffs_ros.graph.model import build_model  # noqa: E402
@@ -88,6 +88,14 @@ def test_every_part_is_built_once(module: ReferenceTensorRt, network: Any, tmp_p
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
     assert len(shares) >= 8
+
+
+def test_a_build_that_is_to_end_ends_between_parts(module: ReferenceTensorRt, network: Any, tmp_path: Path) -> None:
+    """Where the runtime lets no part be stopped in its middle."""
+    sources = [Source(*part) for part in parts_of(network) or []]
+    with pytest.raises(Refused, match="the build was stopped"):
+        build(TensorRt("tensorrt", module), None, tmp_path / "m.onnx", sources, SETTINGS, lambda share: share < 0.2)
+    assert 0 < len(module.built) < len(sources)
 
 
 def test_the_manifest_knows_the_parts(module: ReferenceTensorRt, network: Any, tmp_path: Path) -> None:

@@ -155,7 +155,6 @@ def _remedy(graph: Graph, attempts: list[Attempt]) -> str:
 
 def _manifest(order: Order, source: Graph, settings: Settings, built: Built, rebuild: list[str], why: str) -> Manifest:
     graph, tensorrt, gpu = order.graph, order.tensorrt, order.gpu
-    noted = source.note("iterations")
     return Manifest(
         engine_bytes=len(built.plan),
         engine_sha256=hashlib.sha256(built.plan).hexdigest(),
@@ -171,8 +170,8 @@ def _manifest(order: Order, source: Graph, settings: Settings, built: Built, reb
         strongly_typed=built.strongly_typed,
         io=built.io,
         sizes=built.sizes,
-        max_disparity=float(source.note("max_disparity") or MAX_DISPARITY_px),
-        iterations=int(noted) if noted else None,
+        max_disparity=float(source.max_disparity or MAX_DISPARITY_px),
+        iterations=int(source.iterations) if source.iterations else None,
         weights=source.weights,
         workspace_GiB=settings.workspace_GiB,
         optimization_level=settings.optimization_level,
@@ -188,7 +187,7 @@ def _gpu(tensorrt: TensorRt, index: int) -> Gpu | None:
     try:
         return opened_gpu(index)
     except EngineError as error:
-        if tensorrt.builds_without_gpu:
+        if tensorrt.builds_without_gpu and index == 0:  # another one has been asked for by name
             return None
         raise BuildError(f"{tensorrt.title} builds on the GPU that is to run the engine: {error}") from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, TextIO
+
+import numpy as np
 
 from ffs_ros.engine import open_engine
 from ffs_ros.engine.trt_build import FP16, FP32, Sizes, Source
@@ -50,6 +53,10 @@ class Graph:
         self.sha256 = _sha256(path)
         """Of what is built from: the file may be another one by the time that the engine is ready."""
 
+        self.iterations = self._number("iterations", r"[1-9]\d{0,3}", "a number from 1")
+        self.max_disparity = self._number("max_disparity", r"[1-9]\d{0,4}(\.\d+)?", "pixels, above 0")
+        """px. Both: what the graph says as text, None where it does not."""
+
     @property
     def typed(self) -> bool:
         """An ONNX file with fp16 values of its own."""
@@ -57,6 +64,15 @@ class Graph:
 
     def note(self, key: str) -> str | None:
         return self.notes.get(f"ffs_ros.{key}")
+
+    def _number(self, key: str, form: str, expected: str) -> str | None:
+        text = self.note(key)
+        if text is not None and not re.fullmatch(form, text):
+            raise BuildError(
+                f"cannot use {self.path}: its metadata says ffs_ros.{key} = '{text}', expected {expected}; "
+                "export it again"
+            )
+        return text
 
     @property
     def sizes(self) -> Sizes | None:
@@ -121,7 +137,7 @@ class Graph:
             return
         if args.size or args.io:
             raise BuildError(f"--size and --io are for checkpoints, and {self.path} has its own: leave them away")
-        noted = self.note("iterations") or "an unknown number of"
+        noted = self.iterations or "an unknown number of"
         if args.iters and any(str(wanted) != noted for wanted in iterations):
             raise BuildError(
                 f"{self.path} has {noted} iterations and --iters asks for {args.iters}: they are part of the graph; "
@@ -210,4 +226,7 @@ def standard(onnx: Path, unproven: bool) -> ProofSet | None:
             raise BuildError(
                 f"{onnx} leaves its size open and has no proof set: export it with ffs export, or give --unproven"
             )
-        return answered(engine, proof_pairs((rows, columns)))
+        proof_set = answered(engine, proof_pairs((rows, columns)))
+    if not all(np.isfinite(case.disparity_HW).all() for case in proof_set.cases):
+        raise BuildError(f"{onnx} itself answers NaN or infinity: its weights are damaged; take another file")
+    return proof_set

@@ -500,6 +500,52 @@ def test_a_timing_cache_that_cannot_be_kept_costs_no_engine(
     assert "the timing cache was not kept, so the next build measures every kernel again: " in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("notes", "found"),
+    [
+        ({"iterations": "eight"}, "iterations = 'eight', expected a number from 1"),
+        ({"iterations": "0"}, "iterations = '0'"),
+        ({"max_disparity": "nan"}, "max_disparity = 'nan', expected pixels, above 0"),
+        ({"max_disparity": "-192"}, "max_disparity = '-192'"),
+    ],
+)
+def test_metadata_that_makes_no_sense(
+    built: Built, tiny_onnx: Callable[..., Path], tmp_path: Path, notes: dict[str, str], found: str
+) -> None:
+    """Before the build: its manifest could not be read again."""
+    code, _, err = built(tiny_onnx(SIZE, **notes), "-o", "a.engine", "--unproven")
+    assert code == 2
+    assert f"its metadata says ffs_ros.{found}" in err
+    assert files(tmp_path) == []
+
+
+def test_a_graph_that_answers_nan_itself_proves_nothing(
+    built: Built, tiny_onnx: Callable[..., Path], module: FakeTensorRt
+) -> None:
+    """Its engine would owe a proof that none can pass."""
+    import onnx
+
+    source = tiny_onnx(SIZE)
+    model = onnx.load(source)
+    next(one for one in model.graph.initializer if one.name == "scale").float_data[:] = [float("nan")]
+    onnx.save(model, source)
+    code, _, err = built(source, "-o", "a.engine")
+    assert code == 2
+    assert "itself answers NaN or infinity: its weights are damaged" in err
+    assert module.configs == []
+
+
+def test_a_gpu_that_was_asked_for_by_number_is_not_done_without(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """TensorRT-RTX would build ahead of time, and owe the proof, as if there were no GPU at all."""
+    module.gpu, module.can_time = False, False
+    code, _, err = built(proven_onnx("fp16"), "-o", "a.engine", "--gpu-index", "5")
+    assert code == 2
+    assert "no NVIDIA GPU is usable here" in err
+    assert files(tmp_path) == []
+
+
 def test_a_missing_source_and_a_broken_one(built: Built, tmp_path: Path) -> None:
     """No such file; a file that the parser refuses."""
     assert "there is no file none.onnx" in built("none.onnx", "-o", "a.engine")[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shlex
+import signal
 import sys
 import tempfile
 from datetime import datetime, timezone
@@ -52,10 +53,13 @@ def main(args: argparse.Namespace) -> None:
     attempts = graph.attempts(args.precision, tensorrt)
     gpu = _gpu(tensorrt, args.gpu_index)
     print(f"{tensorrt.title}, {gpu.name if gpu else 'ahead of time: no GPU here'}", flush=True)
+    # Whoever stops a robot's services sends this one; like Ctrl-C it is to leave no file behind.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for iterations, out in outputs.items():
             _first_that_passes(Order(args, graph, tensorrt, gpu), attempts, iterations, sizes, out)
     finally:
+        signal.signal(signal.SIGTERM, before)
         if gpu is not None:
             gpu.close()
 

@@ -6,7 +6,9 @@ import _thread
 import argparse
 import hashlib
 import json
+import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -346,6 +348,31 @@ def test_an_interrupted_build_leaves_nothing(
     code, _, _ = built(proven_onnx("fp16"), "-o", "bp2.engine", "--no-timing-cache")
     assert code == 130
     assert stopped == [False] * 5 + [True] * 5
+    assert files(tmp_path) == []
+
+
+def test_sigterm_leaves_nothing_either(
+    built: Built, proven_onnx: Callable[..., Path], module: FakeTensorRt, tmp_path: Path
+) -> None:
+    """Also no temporary folder; and the signal means afterwards what it meant before."""
+
+    def works(config: Any) -> None:
+        config.progress_monitor.phase_start("build", None, 2)
+        config.progress_monitor.step_complete("build", 0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.6)
+
+    def passed_over(number: int, frame: object) -> None:
+        pass
+
+    module.during_build = works
+    before = signal.signal(signal.SIGTERM, passed_over)
+    try:
+        code, _, _ = built(proven_onnx("fp16"), "-o", "bp2.engine", "--no-timing-cache")
+        assert signal.getsignal(signal.SIGTERM) is passed_over
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert code == 130
     assert files(tmp_path) == []
 
 

@@ -8,7 +8,7 @@ EXPORT_PACKAGES = "pip install torch onnx onnxruntime safetensors (see docs/inst
 TRAIN_PACKAGES = (
     "pip install torch lightning tensorboard optuna safetensors array-api-compat pyyaml (see docs/training.md)"
 )
-TENSORRT_PACKAGES = "pip install tensorrt pycuda (see docs/engines.md)"
+TENSORRT_PACKAGES = "pip install tensorrt pycuda onnx (see docs/engines.md)"
 RTX_PACKAGES = "pip install tensorrt-rtx (see docs/engines.md)"
 ROS_PACKAGES = (
     "pip install 'ros-rclpy[fastrtps]' ros-lifecycle-msgs ros-sensor-msgs ros-stereo-msgs ros-diagnostic-msgs "

@@ -1,4 +1,4 @@
-"""Plain fields of ``wire.py`` become ROS messages.
+"""Plain fields of ``message_fields.py`` become ROS messages.
 
 A message is filled anew for every frame instead of being made anew: publishing copies it before it returns, and a fresh
 megabyte costs more in page faults than in copying (measured at 640x480 float32: 0.35 ms against 0.08 ms).
@@ -14,7 +14,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
 from stereo_msgs.msg import DisparityImage
 
-from ffs_ros.wire import DisparityFields, ImageFields
+from ffs_ros.message_fields import DisparityFields, ImageFields
 
 
 def pixels_in(message: Image, height: int, width: int) -> np.ndarray:

@@ -11,9 +11,9 @@ from stereo_msgs.msg import DisparityImage
 
 from ffs_ros.errors import FfsError
 from ffs_ros.geometry import StereoCamera, depth_from_disparity
+from ffs_ros.message_fields import depth_fields, disparity_fields
 from ffs_ros.ros.messages import camera_info_of_depth, fill_disparity, fill_image, pixels_in
 from ffs_ros.ros.qos import checked_overrides, output_qos, overridable
-from ffs_ros.wire import depth_fields, disparity_fields
 
 
 class Wanted(NamedTuple):
@@ -63,13 +63,13 @@ class Outputs:
     def publish_disparity(
         self, header: Any, disparity_HW: np.ndarray, camera: StereoCamera, max_disparity_px: float
     ) -> None:
-        """Publish a disparity in camera pixels, NaN where there is none; see ``wire.disparity_fields``."""
+        """Publish a disparity in camera pixels, NaN where there is none; see ``message_fields.disparity_fields``."""
         pixels_HW = pixels_in(self._disparity_message.image, *disparity_HW.shape)
         fields = disparity_fields(disparity_HW, camera, max_disparity_px, out=pixels_HW)
         self._disparity.publish(fill_disparity(self._disparity_message, header, fields))
 
     def publish_depth(self, header: Any, disparity_HW: np.ndarray, camera: StereoCamera, encoding: str) -> None:
-        """Publish the depth of a disparity; see ``wire.depth_fields`` for the encodings."""
+        """Publish the depth of a disparity; see ``message_fields.depth_fields`` for the encodings."""
         pixels_HW = pixels_in(self._depth_message, *disparity_HW.shape) if encoding == "32FC1" else None
         fields = depth_fields(depth_from_disparity(disparity_HW, camera, out=pixels_HW), encoding)
         self._depth.publish(fill_image(self._depth_message, header, fields))

@@ -17,12 +17,12 @@ from ffs_ros.fit import MODES, InputFit
 from ffs_ros.geometry import StereoCamera, depth_from_disparity, points_from_depth
 from ffs_ros.image_file import read_rgb, write_png
 from ffs_ros.matcher import StereoMatcher
+from ffs_ros.message_fields import depth_fields
 from ffs_ros.pfm import write_pfm
 from ffs_ros.picture import colour_disparity
 from ffs_ros.ply import write_ply
 from ffs_ros.weights import SYNTHETIC
 from ffs_ros.whole_file import whole_file
-from ffs_ros.wire import depth_fields
 
 HELP = f"""\
 ffs infer left.png right.png -o out --camera calib.txt

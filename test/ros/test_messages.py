@@ -15,8 +15,8 @@ from std_msgs.msg import Header
 from stereo_msgs.msg import DisparityImage
 
 from ffs_ros.geometry import StereoCamera
+from ffs_ros.message_fields import depth_fields, disparity_fields
 from ffs_ros.ros.messages import camera_info_of_depth, fill_disparity, fill_image, pixels_in
-from ffs_ros.wire import depth_fields, disparity_fields
 
 CAMERA = StereoCamera(640, 480, 500.0, 501.0, 320.0, 316.0, 240.0, 0.1)
 

@@ -1,0 +1,58 @@
+"""What messages say about a disparity and a depth: known answers, and 0 or NaN where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ffs_ros.errors import MessageError
+from ffs_ros.geometry import StereoCamera
+from ffs_ros.message_fields import depth_fields, disparity_fields
+
+VERGED = StereoCamera(4, 1, 500.0, 500.0, 320.0, 310.0, 240.0, 0.1)
+
+
+def test_disparity_message_follows_its_definition() -> None:
+    """d = x_l - x_r - (cx_l - cx_r), f t / d is the depth, 0 is no answer and lies below min_disparity > 0."""
+    disparity = np.array([[30.0, 10.0, 5.0, np.nan], [10.5, 0.0, 73.5, 10.0005]], np.float32)
+    fields = disparity_fields(disparity, VERGED, max_disparity_px=128)
+    np.testing.assert_array_equal(fields.image.data, np.float32([[20.0, 0.0, 0.0, 0.0], [0.5, 0.0, 63.5, 0.0]]))
+    assert fields.image.data.flags.c_contiguous
+    assert fields.image[:5] == (2, 4, "32FC1", 0, 16)
+    assert (fields.f, fields.t) == (500.0, 0.1)
+    assert 0.0 < fields.min_disparity < 0.5
+    assert fields.max_disparity == 118.0
+    assert fields.delta_d == 1 / 16
+    assert fields.valid_window == (0, 0, 2, 4)
+    assert np.isnan(disparity[0, 3])  # the argument is left alone
+
+
+def test_zero_disparity_of_a_verged_rig_is_an_answer() -> None:
+    """With cx_right > cx_left, d = 0 is a finite depth, and the message's d = doffs says so."""
+    camera = StereoCamera(2, 1, 1000.0, 1000.0, 300.0, 352.25, 200.0, 0.1)
+    fields = disparity_fields(np.array([[0.0, np.nan]], np.float32), camera, max_disparity_px=64)
+    np.testing.assert_array_equal(fields.image.data, np.float32([[52.25, 0.0]]))
+    assert fields.max_disparity == 116.25
+
+
+def test_float_depth_is_metres_with_nan() -> None:
+    """32FC1 carries the core's own array."""
+    depth = np.array([[1.5, np.nan, 0.25]], np.float32)
+    fields = depth_fields(depth, "32FC1")
+    assert fields.data is depth
+    assert fields[:5] == (1, 3, "32FC1", 0, 12)
+
+
+def test_integer_depth_is_rounded_millimetres_with_zero() -> None:
+    """16UC1: rounded, 1 to 65535; NaN and what does not fit are 0, never a wrapped or clamped distance."""
+    depth = np.array([[1.2344, 1.2346, 0.001, 0.0004, 65.535, 65.536, np.nan, 70.0, np.inf, -1.0]], np.float32)
+    fields = depth_fields(depth, "16UC1")
+    assert fields.data.dtype == np.uint16
+    np.testing.assert_array_equal(fields.data, [[1234, 1235, 1, 0, 65535, 0, 0, 0, 0, 0]])
+    assert fields[:5] == (1, 10, "16UC1", 0, 20)
+
+
+def test_other_depth_encodings_are_refused() -> None:
+    """REP 118 has two."""
+    with pytest.raises(MessageError, match="depth cannot be published as 'mono16': expected 32FC1 or 16UC1"):
+        depth_fields(np.ones((2, 2), np.float32), "mono16")

@@ -18,26 +18,22 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from ffs_ros.advice import few_answers
-from ffs_ros.engine import open_engine
-from ffs_ros.engine.contract import stereo_inputs
 from ffs_ros.engine.recipe import recipe_for
-from ffs_ros.errors import BuildError, EngineError, FfsError, MessageError, NotBuiltHere
-from ffs_ros.matcher import StereoMatcher
+from ffs_ros.errors import BuildError, EngineError, FfsError, NotBuiltHere
 from ffs_ros.ros import params
 from ffs_ros.ros.calibration import Calibration
-from ffs_ros.ros.frame_log import FrameLog, FrameTimes
+from ffs_ros.ros.frame_log import FrameLog
 from ffs_ros.ros.inputs import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO, Inputs
+from ffs_ros.ros.live_engine import LiveEngine
 from ffs_ros.ros.missing_engine import build, turn_to_build
 from ffs_ros.ros.outputs import Outputs
 from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.pairing_report import PairingReport
+from ffs_ros.ros.pipeline import Pipeline
 from ffs_ros.ros.process import run
-from ffs_ros.ros.sync import stamp_ns
 from ffs_ros.ros.throttle import ThrottledLog
-from ffs_ros.ros.timed_engine import TimedEngine
 from ffs_ros.ros.transport import lost_images_remedy
 from ffs_ros.ros.worker import Worker
-from ffs_ros.wire import rgb_from_image
 
 REPORT_PERIOD_S = 5.0
 HANDOVER_S = 50e-6
@@ -62,10 +58,10 @@ class StereoNode(LifecycleNode):
         self.inputs: Inputs | None = None
         self._log = ThrottledLog(self.get_logger())
         self._worker: Worker | None = None
-        self._engine: TimedEngine | None = None
+        self._engine: LiveEngine | None = None
         self._outputs: Outputs | None = None
         self._report_timer: Any = None
-        self._newest_disparity_HW: np.ndarray | None = None
+        self._pipeline: Pipeline | None = None
         try:
             params.declare(self)
         except FfsError:
@@ -171,8 +167,11 @@ class StereoNode(LifecycleNode):
             tolerance_s=config.approximate_sync_tolerance_seconds,
             queue_size=config.queue_size,
         )
-        self._calibration = Calibration(self.resolve_topic_name(LEFT_INFO), self.resolve_topic_name(RIGHT_INFO))
-        self.inputs = Inputs(self, self.pairing, self._calibration, self._log, lost_images_remedy)
+        calibration = Calibration(self.resolve_topic_name(LEFT_INFO), self.resolve_topic_name(RIGHT_INFO))
+        assert self._engine is not None
+        assert self._outputs is not None
+        self._pipeline = Pipeline(self._engine, calibration, self._outputs, self.frames, self._parameter)
+        self.inputs = Inputs(self, self.pairing, calibration, self._log, lost_images_remedy)
         image_topics = self.resolve_topic_name(LEFT_IMAGE), self.resolve_topic_name(RIGHT_IMAGE)
         self._report = PairingReport(self.pairing, image_topics, self.count_publishers, lost_images_remedy)
         # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
@@ -180,6 +179,9 @@ class StereoNode(LifecycleNode):
             REPORT_PERIOD_S, self._say_what_looks_wrong, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self.get_logger().info(f"{' and '.join(image_topics)}: {self.pairing.describe()}")
+
+    def _parameter(self, name: str) -> Any:
+        return self.get_parameter(name).value
 
     def _stop_input(self) -> None:
         if self._report_timer is not None:
@@ -212,26 +214,16 @@ class StereoNode(LifecycleNode):
         sentence = self._report.look(REPORT_PERIOD_S)
         if sentence is not None:
             self._log.warn(sentence)
-        disparity_HW, self._newest_disparity_HW = self._newest_disparity_HW, None
-        few = None if disparity_HW is None else few_answers(float(np.isfinite(disparity_HW).mean()))
+        assert self._pipeline is not None
+        newest, self._pipeline.newest = self._pipeline.newest, None
+        few = None if newest is None else few_answers(float(np.isfinite(newest.disparity_HW).mean()))
         if few is not None:
             self._log.warn(few)
 
     # On the worker's thread
 
     def _open_engine(self) -> None:
-        config = self._config
-        engine = open_engine(config.engine, max_disparity=config.max_disparity, gpu_index=config.gpu_index)
-        self._engine = TimedEngine(engine)
-        self._matcher = StereoMatcher(self._engine, config.fit)
-        height, width = stereo_inputs(self._engine).size
-        size = "any size"
-        if height is not None and width is not None:
-            started_s = time.monotonic()
-            self._matcher.warm_up(height, width)
-            size = f"{width}x{height}, warmed up in {time.monotonic() - started_s:.1f} s"
-        note = f"; {engine.info.note}" if engine.info.note else ""
-        self.get_logger().info(f"engine {engine.info.name} on {engine.info.runtime}, images of {size}{note}")
+        self._engine = LiveEngine(self._config, self.get_logger())
 
     def _close_engine(self) -> None:
         if self._engine is not None:
@@ -239,36 +231,8 @@ class StereoNode(LifecycleNode):
             self._engine = None
 
     def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
-        """Convert, match, publish."""
-        started_ns = time.monotonic_ns()
-        assert self._outputs is not None
-        try:
-            wanted = self._outputs.wanted()
-            if not any(wanted):
-                self.frames.unwanted += 1
-                return
-            if wanted.matching:
-                bit_depth = self.get_parameter("bit_depth").value
-                left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
-            camera, left_info = self._calibration.camera_of(left, right)
-            if wanted.matching:
-                self._matcher.mask_out_of_view = self.get_parameter("mask_out_of_view").value
-                disparity_HW = self._matcher.match(left_HW3, right_HW3)
-                self._newest_disparity_HW = disparity_HW
-            if wanted.disparity:
-                max_disparity_px = self._matcher.max_disparity_px(*disparity_HW.shape)
-                self._outputs.publish_disparity(left.header, disparity_HW, camera, max_disparity_px)
-            if wanted.depth:
-                encoding = self.get_parameter("depth_encoding").value
-                self._outputs.publish_depth(left.header, disparity_HW, camera, encoding)
-            if wanted.camera_info:
-                self._outputs.publish_camera_info(left.header, left_info)
-        except BaseException:
-            self.frames.failed += 1
-            raise
-        self.frames.published += 1
-        inference_ns = self._engine.inference_ns if wanted.matching and self._engine is not None else 0
-        self.frames.times.append(FrameTimes(stamp_ns(left), arrival_ns, started_ns, inference_ns, time.monotonic_ns()))
+        assert self._pipeline is not None
+        self._pipeline.process(left, right, arrival_ns)
 
     def _say_what_failed(self, error: BaseException) -> None:
         """One sentence for what the user can put right, the traceback for a bug; the next pair may be fine."""
@@ -279,13 +243,6 @@ class StereoNode(LifecycleNode):
             self._log.warn("a pair was dropped by a bug; please report it:\n" + "".join(lines))
         else:
             self._log.warn(f"a pair was dropped: {error}"[:_LONGEST_SENTENCE])
-
-
-def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:
-    try:
-        return rgb_from_image(image, bit_depth)
-    except MessageError as error:
-        raise MessageError(f"{side} camera: {error}") from None
 
 
 def main(args: Sequence[str] | None = None) -> None:

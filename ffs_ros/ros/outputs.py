@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,19 @@ class Wanted(NamedTuple):
     def matching(self) -> bool:
         """Whether any of them needs the disparity."""
         return self.disparity or self.depth
+
+
+class Matched(NamedTuple):
+    """A pair and what the engine answered."""
+
+    left_HW3: np.ndarray
+    """uint8, RGB."""
+    right_HW3: np.ndarray
+    disparity_HW: np.ndarray
+    """float32, camera pixels, NaN where there is no answer."""
+    camera: StereoCamera
+    max_disparity_px: float
+    """The largest that could have been found."""
 
 
 _TOPICS = ((DisparityImage, "disparity"), (Image, "depth/image_rect"), (CameraInfo, "depth/camera_info"))
@@ -56,23 +70,36 @@ class Outputs:
         """Who subscribes now."""
         return Wanted(*(publisher.get_subscription_count() > 0 for publisher in self._publishers))
 
-    def publish_camera_info(self, header: Any, left_info: CameraInfo) -> None:
-        """Publish the depth image's camera."""
-        self._camera_info.publish(camera_info_of_depth(left_info, header))
-
-    def publish_disparity(
-        self, header: Any, disparity_HW: np.ndarray, camera: StereoCamera, max_disparity_px: float
+    def publish(
+        self,
+        wanted: Wanted,
+        header: Any,
+        left_info: CameraInfo,
+        matched: Matched | None,
+        parameter: Callable[[str], Any],
     ) -> None:
-        """Publish a disparity in camera pixels, NaN where there is none; see ``message_fields.disparity_fields``."""
-        pixels_HW = pixels_in(self._disparity_message.image, *disparity_HW.shape)
-        fields = disparity_fields(disparity_HW, camera, max_disparity_px, out=pixels_HW)
+        """Publish what is wanted of one pair, under the left image's ``header``.
+
+        ``matched`` is None where nothing wanted needs it; ``parameter`` gives a live parameter's value by its name.
+        """
+        if matched is not None and wanted.disparity:
+            self.publish_disparity(header, matched)
+        if matched is not None and wanted.depth:
+            self.publish_depth(header, matched, parameter("depth_encoding"))
+        if wanted.camera_info:
+            self._camera_info.publish(camera_info_of_depth(left_info, header))
+
+    def publish_disparity(self, header: Any, matched: Matched) -> None:
+        """Publish the disparity; see ``message_fields.disparity_fields``."""
+        pixels_HW = pixels_in(self._disparity_message.image, *matched.disparity_HW.shape)
+        fields = disparity_fields(matched.disparity_HW, matched.camera, matched.max_disparity_px, out=pixels_HW)
         self._disparity.publish(fill_disparity(self._disparity_message, header, fields))
 
-    def publish_depth(self, header: Any, disparity_HW: np.ndarray, camera: StereoCamera, encoding: str) -> None:
-        """Publish the depth of a disparity; see ``message_fields.depth_fields`` for the encodings."""
-        pixels_HW = pixels_in(self._depth_message, *disparity_HW.shape) if encoding == "32FC1" else None
-        fields = depth_fields(depth_from_disparity(disparity_HW, camera, out=pixels_HW), encoding)
-        self._depth.publish(fill_image(self._depth_message, header, fields))
+    def publish_depth(self, header: Any, matched: Matched, encoding: str) -> None:
+        """Publish the depth; see ``message_fields.depth_fields`` for the encodings."""
+        pixels_HW = pixels_in(self._depth_message, *matched.disparity_HW.shape) if encoding == "32FC1" else None
+        depth_HW = depth_from_disparity(matched.disparity_HW, matched.camera, out=pixels_HW)
+        self._depth.publish(fill_image(self._depth_message, header, depth_fields(depth_HW, encoding)))
 
     def destroy(self, node: LifecycleNode) -> None:
         """Take the topics off the graph."""

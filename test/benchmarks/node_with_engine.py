@@ -122,7 +122,7 @@ class WatchedNode(StereoNode):
                     break
                 time.sleep(max(0.0, begin_s + index * period_s - time.monotonic()))
                 started_ns = time.monotonic_ns()
-                self._matcher.match(*self.images)
+                self._engine.match(*self.images)
                 rows[kind].append((time.monotonic_ns() - started_ns, self._engine.inference_ns))
         return rows
 

@@ -28,6 +28,7 @@ from tiny_engine import write_tiny_engine
 from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.geometry import StereoCamera
+from ffs_ros.ros import live_engine
 from ffs_ros.ros import node as module
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
@@ -194,7 +195,7 @@ def managed(monkeypatch: pytest.MonkeyPatch, graph: Graph) -> Iterator[tuple[Any
         engines.append(SlowEngine())
         return engines[-1]
 
-    monkeypatch.setattr(module, "open_engine", open_engine)
+    monkeypatch.setattr(live_engine, "open_engine", open_engine)
     node = module.StereoNode(context=graph.context)
     executor = SingleThreadedExecutor(context=graph.context)
     executor.add_node(node)

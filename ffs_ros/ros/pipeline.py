@@ -1,0 +1,75 @@
+"""What becomes of one pair: convert, match, publish, account. All on the worker's thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ffs_ros.errors import MessageError
+from ffs_ros.ros.calibration import Calibration
+from ffs_ros.ros.frame_log import FrameLog, FrameTimes
+from ffs_ros.ros.live_engine import LiveEngine
+from ffs_ros.ros.outputs import Matched, Outputs
+from ffs_ros.ros.sync import stamp_ns
+from ffs_ros.wire import rgb_from_image
+
+
+class Pipeline:
+    """Takes pairs of Image messages to ``outputs`` and says in ``frames`` what became of them."""
+
+    def __init__(
+        self,
+        engine: LiveEngine,
+        calibration: Calibration,
+        outputs: Outputs,
+        frames: FrameLog,
+        parameter: Callable[[str], Any],
+    ) -> None:
+        """``parameter`` gives a live parameter's value by its name."""
+        self._engine = engine
+        self._calibration = calibration
+        self._outputs = outputs
+        self._frames = frames
+        self._parameter = parameter
+        self.newest: Matched | None = None
+        """The pair that was matched last, for whoever looks at its pixels; it may be taken away."""
+
+    def process(self, left: Any, right: Any, arrival_ns: int) -> None:
+        """Publish what is wanted of one pair, whose second image came at ``arrival_ns`` of the monotonic clock.
+
+        Raises FfsError for a pair that cannot be used, anything else for a bug; it is counted either way.
+        """
+        started_ns = time.monotonic_ns()
+        try:
+            wanted = self._outputs.wanted()
+            if not any(wanted):
+                self._frames.unwanted += 1
+                return
+            matched = None
+            if wanted.matching:
+                bit_depth = self._parameter("bit_depth")
+                left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
+            camera, left_info = self._calibration.camera_of(left, right)
+            if wanted.matching:
+                matcher = self._engine.matcher
+                matcher.mask_out_of_view = self._parameter("mask_out_of_view")
+                disparity_HW = self._engine.match(left_HW3, right_HW3)
+                max_disparity_px = matcher.max_disparity_px(*disparity_HW.shape)
+                self.newest = matched = Matched(left_HW3, right_HW3, disparity_HW, camera, max_disparity_px)
+            self._outputs.publish(wanted, left.header, left_info, matched, self._parameter)
+        except BaseException:
+            self._frames.failed += 1
+            raise
+        self._frames.published += 1
+        inference_ns = self._engine.inference_ns if matched else 0
+        self._frames.times.append(FrameTimes(stamp_ns(left), arrival_ns, started_ns, inference_ns, time.monotonic_ns()))
+
+
+def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:
+    try:
+        return rgb_from_image(image, bit_depth)
+    except MessageError as error:
+        raise MessageError(f"{side} camera: {error}") from None

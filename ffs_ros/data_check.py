@@ -17,6 +17,7 @@ import numpy as np
 from ffs_ros.annotation import StereoSample
 from ffs_ros.data_report import CheckedPair, DataReport, Finding, Kind
 from ffs_ros.errors import FileError
+from ffs_ros.exposure import BRIGHT_SHARE, LEAST_BRIGHT
 from ffs_ros.ground_truth import dataset_of, read_mask, read_stored_disparity
 from ffs_ros.image_file import read_rgb
 from ffs_ros.metrics import counted
@@ -25,8 +26,6 @@ from ffs_ros.photometric import DOUBTFUL, UNRELATED, best_factor, resemblance
 _SAMPLED_ROWS = 48
 _CLEARLY_BETTER = 0.25
 """Resemblance to gain before another scale is named as the fault."""
-_BRIGHT_SHARE, _LEAST_BRIGHT = 0.99, 24
-"""The brightest hundredth of a picture is brighter than this grey level, also at night."""
 
 # Shares of the known pixels above which there is something to say.
 _MOST_NEGATIVE = 0.5
@@ -141,13 +140,13 @@ def _findings_in_truth(pair: _Pair, max_disparity_px: float) -> Iterator[Finding
 
 def _darkness(path: Path, grey_RW: np.ndarray) -> list[Finding]:
     """Pixels of 10 or 12 bits in a file of 16: nothing in it says so, and the network would see next to nothing."""
-    bright = int(np.quantile(grey_RW, _BRIGHT_SHARE))
-    if bright >= _LEAST_BRIGHT:
+    bright = int(np.quantile(grey_RW, BRIGHT_SHARE))
+    if bright >= LEAST_BRIGHT:
         return []
     return [
         Finding(
             Kind.DARK,
-            f"{path} has {_BRIGHT_SHARE:.0%} of its pixels below {bright + 1} of 255; if it holds 10 or 12 bits in 16, "
+            f"{path} has {BRIGHT_SHARE:.0%} of its pixels below {bright + 1} of 255; if it holds 10 or 12 bits in 16, "
             "multiply them by 64 or 16",
         )
     ]

@@ -66,6 +66,29 @@ def real_pair(shared: Path) -> Callable[[str], RealPair]:
 
 
 @pytest.fixture(scope="session")
+def raw_pairs(shared: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Grey pairs as two cameras' sensors delivered them, not rectified."""
+    folder = shared / "data" / "stereo" / "euroc_v101_raw"
+    names = sorted(path.name for path in (folder / "cam0").glob("*.png"))
+    pairs = {
+        f"EuRoC {name}": tuple(cv2.imread(str(folder / side / name), cv2.IMREAD_GRAYSCALE) for side in ("cam0", "cam1"))
+        for name in (names[0], names[-1])
+    }
+    rosbag1 = pytest.importorskip("rosbags.rosbag1", reason="the extra 'bag' is not installed")
+    from rosbags.typesys import Stores, get_typestore
+
+    types = get_typestore(Stores.ROS1_NOETIC)
+    images: dict[str, np.ndarray] = {}
+    with rosbag1.Reader(shared / "data" / "stereo" / "ros1bag_t265_fisheye" / "trimmed_locoffice.bag") as bag:
+        for connection, _, raw in bag.messages():
+            if connection.topic.endswith("image_raw"):
+                message = types.deserialize_ros1(raw, connection.msgtype)
+                images[connection.topic] = message.data.reshape(message.height, message.step)[:, : message.width]
+    pairs["T265"] = images["/camera/fisheye1/image_raw"], images["/camera/fisheye2/image_raw"]
+    return pairs
+
+
+@pytest.fixture(scope="session")
 def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes an engine file with the real input and output names whose answer is known: d = left's red / 4."""
     onnx = pytest.importorskip("onnx")

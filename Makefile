@@ -53,8 +53,8 @@ INPUTS := setup.py ffs_ros/__init__.py test/constraints.txt Makefile | check-pyt
 	@$(@D)/bin/python $(PIP_INSTALL) -c test/constraints.txt -e '.[ros,$(EXTRAS)]'
 	@touch $@
 
-# Beside a ROS from apt nothing may replace its NumPy and OpenCV, which cv_bridge is compiled against. So pip installs the
-# extras without the package's own requirements, in whatever versions go with that NumPy.
+# Beside a ROS from apt nothing may replace its NumPy and OpenCV, which ROS's packages are compiled against. So pip
+# installs the extras without the package's own requirements, in whatever versions go with that NumPy.
 .venv-demo/ros-$(ROS) .venv/ros-$(ROS): $(INPUTS)
 	@echo "Making $(@D) beside ROS 2 $(ROS); the first time takes a few minutes ..."
 	@rm -rf $(@D) && $(PYTHON) -m venv --system-site-packages $(@D)

@@ -178,7 +178,7 @@ def test_package_xml_declares_what_a_robot_needs(checkout):
     assert root.findtext("license") == "Apache-2.0"
     assert root.findtext("export/build_type") == "ament_python"
     runs = {node.text for node in root.iter("exec_depend")}
-    assert {"rclpy", "message_filters", "cv_bridge", "sensor_msgs", "stereo_msgs", "diagnostic_msgs", "launch",
+    assert {"rclpy", "message_filters", "sensor_msgs", "stereo_msgs", "diagnostic_msgs", "launch",
             "launch_ros", "python3-numpy", "python3-opencv"} <= runs  # fmt: skip
     assert {"launch_testing", "python3-pytest"} == {node.text for node in root.iter("test_depend")}
 

@@ -1,0 +1,116 @@
+"""``sensor_msgs/CompressedImage`` -> arrays, by attribute: the JPEG and PNG of image_transport's ``compressed``.
+
+``format`` says what the picture was before, ``data`` is a file that names its size at the beginning, so that nothing is
+unpacked that is damaged or too large. Legend of shapes: H and W rows and columns of the image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ffs_ros.encodings import MOSAIC_TO_RGB, check_picture_size, eight_bits
+from ffs_ros.errors import MessageError
+
+MOST_PIXELS = 1 << 26
+"""8192x8192; a few kilobytes may claim to be more."""
+_MOST_SCANS = 100
+"""Passes over the picture in a progressive JPEG, ten as a rule; a few bytes for each would keep the decoder busy."""
+_MOST_SEGMENTS = 4096
+"""Before the picture; a colour profile may take 255."""
+
+_PNG_BEGIN = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_JPEG_BEGIN, _JPEG_END, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xd9", b"\xff\xda"
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers that open a frame (ITU-T T.81, table B.1)."""
+
+
+def size_of_compressed(msg: Any) -> tuple[int, int]:
+    """Rows and columns of the picture, from the head of the file. Raises MessageError as ``rgb_from_compressed``."""
+    data = memoryview(msg.data).cast("B")
+    if "compressedDepth" in msg.format:
+        raise MessageError(
+            f"format '{msg.format[:40]}' is a depth image and no camera's picture: remap to the images of a camera, "
+            "whose transport is 'compressed'"
+        )
+    head = bytes(data[:64])
+    if head.startswith(_PNG_BEGIN):
+        size = int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
+    elif head.startswith(_JPEG_BEGIN):
+        size = _jpeg_size(data)
+    else:
+        raise MessageError(
+            f"the compressed image (format '{msg.format[:40]}', {len(data)} bytes) is neither JPEG nor PNG; set the "
+            "publisher's compressed.format to 'jpeg' or 'png', or image_transport:=raw"
+        )
+    check_picture_size(*size)
+    if size[0] * size[1] > MOST_PIXELS:
+        raise MessageError(
+            f"the compressed image claims to be {size[1]}x{size[0]}: expected at most {MOST_PIXELS} pixels; "
+            "the message is damaged"
+        )
+    return size
+
+
+def rgb_from_compressed(msg: Any, bit_depth: int = 16) -> np.ndarray:
+    """The picture in a ``sensor_msgs/CompressedImage``: uint8 (H,W,3) RGB, C-contiguous.
+
+    Reads ``format``, such as ``rgb8; jpeg compressed bgr8`` or ``jpeg``, and ``data``. ``bit_depth`` says how many bits
+    of a 16-bit PNG the sensor fills; they are scaled to 8. Raises MessageError when it is no whole JPEG or PNG, when it
+    is larger than a camera's, and for ``compressedDepth``.
+    """
+    size = size_of_compressed(msg)
+    data = np.frombuffer(msg.data, np.uint8)
+    _check_whole(data)
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # neither turned nor, at 16 bits, made smaller
+    except cv2.error:
+        pixels = None
+    if pixels is None or pixels.shape[:2] != size:
+        raise MessageError(
+            f"the compressed image (format '{msg.format[:40]}', {len(data)} bytes) is damaged: it cannot be decoded"
+        )
+    if pixels.dtype == np.uint16:
+        pixels = eight_bits(pixels, bit_depth)
+    encoding, _, packed = msg.format.partition(";")
+    if pixels.ndim == 2:
+        # A mosaic survives as PNG alone; as JPEG it was made grey before.
+        mosaic = MOSAIC_TO_RGB.get(encoding.strip()) if "mono" not in packed else None
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if mosaic is None else mosaic)
+    if pixels.shape[2] == 4:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB)
+    # Who packs RGB as if it were BGR says so, and image_transport exchanges them back.
+    return pixels if "compressed rgb" in packed else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _jpeg_size(data: memoryview) -> tuple[int, int]:
+    """Rows and columns in the first frame's header (ITU-T T.81, B.2.2)."""
+    at = 2
+    for _ in range(_MOST_SEGMENTS):
+        if at + 9 > len(data) or data[at] != 0xFF:
+            break
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill
+            at += 1
+            continue
+        if marker in _JPEG_FRAMES:
+            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    raise MessageError(f"the JPEG of {len(data)} bytes is damaged: it says nowhere how large it is")
+
+
+def _check_whole(data: np.ndarray) -> None:
+    """Raises MessageError for a file that ends early, which older OpenCV fills up with grey, or that has no end.
+
+    Some cameras pad a JPEG with zeros.
+    """
+    tail = data[-4096:].tobytes()
+    jpeg = data[0] == 0xFF
+    whole = tail.rstrip(b"\0").endswith(_JPEG_END) if jpeg else _PNG_END in tail
+    if not whole:
+        raise MessageError(f"the {'JPEG' if jpeg else 'PNG'} of {len(data)} bytes ends early; part of it was lost")
+    if jpeg and data.tobytes().count(_JPEG_SCAN) > _MOST_SCANS:
+        raise MessageError(f"the JPEG has more than {_MOST_SCANS} scans: expected a camera's, which has one to ten")

@@ -17,6 +17,18 @@ class EngineError(FfsError):
     """An engine cannot be opened, or cannot take what it was given."""
 
 
+class UnfitImages(EngineError):
+    """An engine cannot take these images; it can take others."""
+
+
+class EngineFailed(EngineError):
+    """An engine that had answered did not answer one pair, or with no numbers."""
+
+
+class EngineLost(EngineFailed):
+    """There is no engine any more, and opening it once more does not help."""
+
+
 class NotBuiltHere(EngineError):
     """There is no such engine, or it was built for another GPU or runtime: building it puts that right."""
 

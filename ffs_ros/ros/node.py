@@ -161,16 +161,17 @@ class StereoNode(LifecycleNode):
 
     def _start_input(self) -> None:
         config = self._config
-        self.pairing = Pairing(
-            self._deposit,
-            approximate=config.approximate_sync,
-            tolerance_s=config.approximate_sync_tolerance_seconds,
-            queue_size=config.queue_size,
-        )
+        if self.pairing is None:  # one for the node's life, whose counts go on
+            self.pairing = Pairing(
+                self._deposit,
+                approximate=config.approximate_sync,
+                tolerance_s=config.approximate_sync_tolerance_seconds,
+                queue_size=config.queue_size,
+            )
         calibration = Calibration(self.resolve_topic_name(LEFT_INFO), self.resolve_topic_name(RIGHT_INFO))
         assert self._engine is not None
         assert self._outputs is not None
-        self._pipeline = Pipeline(self._engine, calibration, self._outputs, self.frames, self._parameter)
+        self._pipeline = Pipeline(self._engine, calibration, self._outputs, self.frames, self._parameter, self._now_ns)
         self.inputs = Inputs(self, self.pairing, calibration, self._log, lost_images_remedy)
         image_topics = self.resolve_topic_name(LEFT_IMAGE), self.resolve_topic_name(RIGHT_IMAGE)
         self._report = PairingReport(self.pairing, image_topics, self.count_publishers, lost_images_remedy)
@@ -183,6 +184,9 @@ class StereoNode(LifecycleNode):
     def _parameter(self, name: str) -> Any:
         return self.get_parameter(name).value
 
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
     def _stop_input(self) -> None:
         if self._report_timer is not None:
             self.destroy_timer(self._report_timer)
@@ -190,9 +194,11 @@ class StereoNode(LifecycleNode):
         if self.inputs is not None:
             self.inputs.destroy()
             self.inputs = None
+        if self.pairing is not None:
+            self.pairing.clear()
         if self._worker is not None:
             _, replaced = self._worker.call(lambda: None)  # the pair in work is still published
-            self.frames.replaced += replaced
+            self.frames.count("replaced", replaced)
 
     def _failed(self, error: Exception) -> TransitionCallbackReturn:
         """Say why a transition did not succeed: a sentence, or the traceback of a bug."""
@@ -205,9 +211,9 @@ class StereoNode(LifecycleNode):
     # On the executor's thread
 
     def _deposit(self, left: Any, right: Any, arrival_ns: int) -> None:
-        self.frames.paired += 1
+        self.frames.count("paired")
         assert self._worker is not None
-        self.frames.replaced += self._worker.put(partial(self._process, left, right, arrival_ns))
+        self.frames.count("replaced", self._worker.put(partial(self._process, left, right, arrival_ns)))
         time.sleep(HANDOVER_S)
 
     def _say_what_looks_wrong(self) -> None:

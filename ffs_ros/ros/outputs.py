@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -65,6 +66,7 @@ class Outputs:
         self._disparity, self._depth, self._camera_info = self._publishers
         self._disparity_message = DisparityImage()
         self._depth_message = Image()
+        self._publish_ns = 0
 
     def wanted(self) -> Wanted:
         """Who subscribes now."""
@@ -77,29 +79,36 @@ class Outputs:
         left_info: CameraInfo,
         matched: Matched | None,
         parameter: Callable[[str], Any],
-    ) -> None:
-        """Publish what is wanted of one pair, under the left image's ``header``.
+    ) -> int:
+        """Publish what is wanted of one pair, under the left image's ``header``; gives the ns that the middleware took.
 
         ``matched`` is None where nothing wanted needs it; ``parameter`` gives a live parameter's value by its name.
         """
+        self._publish_ns = 0
         if matched is not None and wanted.disparity:
             self.publish_disparity(header, matched)
         if matched is not None and wanted.depth:
             self.publish_depth(header, matched, parameter("depth_encoding"))
         if wanted.camera_info:
-            self._camera_info.publish(camera_info_of_depth(left_info, header))
+            self._hand_over(self._camera_info, camera_info_of_depth(left_info, header))
+        return self._publish_ns
 
     def publish_disparity(self, header: Any, matched: Matched) -> None:
         """Publish the disparity; see ``message_fields.disparity_fields``."""
         pixels_HW = pixels_in(self._disparity_message.image, *matched.disparity_HW.shape)
         fields = disparity_fields(matched.disparity_HW, matched.camera, matched.max_disparity_px, out=pixels_HW)
-        self._disparity.publish(fill_disparity(self._disparity_message, header, fields))
+        self._hand_over(self._disparity, fill_disparity(self._disparity_message, header, fields))
 
     def publish_depth(self, header: Any, matched: Matched, encoding: str) -> None:
         """Publish the depth; see ``message_fields.depth_fields`` for the encodings."""
         pixels_HW = pixels_in(self._depth_message, *matched.disparity_HW.shape) if encoding == "32FC1" else None
         depth_HW = depth_from_disparity(matched.disparity_HW, matched.camera, out=pixels_HW)
-        self._depth.publish(fill_image(self._depth_message, header, depth_fields(depth_HW, encoding)))
+        self._hand_over(self._depth, fill_image(self._depth_message, header, depth_fields(depth_HW, encoding)))
+
+    def _hand_over(self, publisher: Any, message: Any) -> None:
+        started_ns = time.monotonic_ns()
+        publisher.publish(message)
+        self._publish_ns += time.monotonic_ns() - started_ns
 
     def destroy(self, node: LifecycleNode) -> None:
         """Take the topics off the graph."""

@@ -77,6 +77,10 @@ class Pairing:
         """Take a right image."""
         self._add(self.right, self._right_filter, image)
 
+    def clear(self) -> None:
+        """Give up what waits for a partner, for example because no more images will come."""
+        self._reset()
+
     def _add(self, side: Side, side_filter: Any, image: Any) -> None:
         arrival_ns = time.monotonic_ns()
         stamp_ns = sync.stamp_ns(image)

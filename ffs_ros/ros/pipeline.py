@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ffs_ros.errors import MessageError
+from ffs_ros.errors import EngineFailed, FfsError, MessageError
 from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.frame_log import FrameLog, FrameTimes
 from ffs_ros.ros.live_engine import LiveEngine
@@ -27,45 +27,74 @@ class Pipeline:
         outputs: Outputs,
         frames: FrameLog,
         parameter: Callable[[str], Any],
+        clock_ns: Callable[[], int],
     ) -> None:
-        """``parameter`` gives a live parameter's value by its name."""
+        """``parameter`` gives a live parameter's value by its name, ``clock_ns`` the node's time."""
         self._engine = engine
         self._calibration = calibration
         self._outputs = outputs
         self._frames = frames
         self._parameter = parameter
+        self._clock_ns = clock_ns
         self.newest: Matched | None = None
-        """The pair that was matched last, for whoever looks at its pixels; it may be taken away."""
+        """The pair that was matched last, for whoever looks at its pixels."""
+        self.started_ns: int | None = None
+        """When the pair in work was taken; None between pairs."""
 
     def process(self, left: Any, right: Any, arrival_ns: int) -> None:
         """Publish what is wanted of one pair, whose second image came at ``arrival_ns`` of the monotonic clock.
 
-        Raises FfsError for a pair that cannot be used, anything else for a bug; it is counted either way.
+        Raises EngineFailed when the engine failed, another FfsError for a pair that cannot be used, anything else for a
+        bug; it is counted either way.
         """
-        started_ns = time.monotonic_ns()
+        self.started_ns = time.monotonic_ns()
+        fate = "failed"
         try:
-            wanted = self._outputs.wanted()
-            if not any(wanted):
-                self._frames.unwanted += 1
-                return
-            matched = None
-            if wanted.matching:
-                bit_depth = self._parameter("bit_depth")
-                left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
-            camera, left_info = self._calibration.camera_of(left, right)
-            if wanted.matching:
-                matcher = self._engine.matcher
-                matcher.mask_out_of_view = self._parameter("mask_out_of_view")
-                disparity_HW = self._engine.match(left_HW3, right_HW3)
-                max_disparity_px = matcher.max_disparity_px(*disparity_HW.shape)
-                self.newest = matched = Matched(left_HW3, right_HW3, disparity_HW, camera, max_disparity_px)
-            self._outputs.publish(wanted, left.header, left_info, matched, self._parameter)
-        except BaseException:
-            self._frames.failed += 1
+            fate = "published" if self._publish(left, right, arrival_ns, self.started_ns) else "unwanted"
+        except EngineFailed:
             raise
-        self._frames.published += 1
-        inference_ns = self._engine.inference_ns if matched else 0
-        self._frames.times.append(FrameTimes(stamp_ns(left), arrival_ns, started_ns, inference_ns, time.monotonic_ns()))
+        except FfsError:
+            fate = "rejected"
+            raise
+        finally:
+            self._frames.count(fate)
+            self.started_ns = None
+
+    def _publish(self, left: Any, right: Any, arrival_ns: int, started_ns: int) -> bool:
+        """Whether anything was wanted."""
+        wanted = self._outputs.wanted()
+        if not any(wanted):
+            return False
+        matched = None
+        if wanted.matching:
+            bit_depth = self._parameter("bit_depth")
+            left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
+        camera, left_info = self._calibration.camera_of(left, right)
+        decoded_ns = time.monotonic_ns()
+        if wanted.matching:
+            matcher = self._engine.matcher
+            matcher.mask_out_of_view = self._parameter("mask_out_of_view")
+            disparity_HW = self._engine.match(left_HW3, right_HW3)
+            max_disparity_px = matcher.max_disparity_px(*disparity_HW.shape)
+            self.newest = matched = Matched(left_HW3, right_HW3, disparity_HW, camera, max_disparity_px)
+        matched_ns = time.monotonic_ns()
+        publish_ns = self._outputs.publish(wanted, left.header, left_info, matched, self._parameter)
+        published_ns = time.monotonic_ns()
+        stamp = stamp_ns(left)
+        self._frames.times.append(
+            FrameTimes(
+                stamp_ns=stamp,
+                arrival_ns=arrival_ns,
+                started_ns=started_ns,
+                decode_ns=decoded_ns - started_ns,
+                inference_ns=self._engine.inference_ns if matched else 0,
+                depth_ns=published_ns - matched_ns - publish_ns,
+                publish_ns=publish_ns,
+                published_ns=published_ns,
+                age_ns=self._clock_ns() - stamp,
+            )
+        )
+        return True
 
 
 def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:

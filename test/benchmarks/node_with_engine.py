@@ -62,7 +62,7 @@ _MB = 1e6
 class WatchedNode(StereoNode):
     """The node, which also keeps every pair's times and its own memory, and at its end runs the pair without ROS.
 
-    It keeps them as plain numbers, 56 bytes a frame, because what it keeps is part of the memory that it measures.
+    It keeps them as plain numbers, 88 bytes a frame, because what it keeps is part of the memory that it measures.
     """
 
     def __init__(self, images: Path, rate_hz: float, report: Path, **arguments: Any) -> None:
@@ -79,13 +79,13 @@ class WatchedNode(StereoNode):
         return result
 
     def close(self) -> None:
-        if self.frames.published and not self.ended.is_set():
+        if self.frames.counts.published and not self.ended.is_set():
             self.ended.set()
             alone = self._worker.call(self._alone)[0]
             info = self._engine.info
             columns = {name: list(getattr(self, name)) for name in ("reached_ns", "taken_ns", "times_ns", "memory")}
             engine = {"name": f"{info.name} on {info.runtime}", "on_gpu": info.on_gpu}
-            self.report.write_text(json.dumps({**engine, "failed": self.frames.failed, "alone": alone, **columns}))
+            self.report.write_text(json.dumps({**engine, "alone": alone, **columns}))
         super().close()
 
     def _open_engine(self) -> None:
@@ -98,19 +98,19 @@ class WatchedNode(StereoNode):
         super()._deposit(left, right, arrival_ns)
 
     def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
-        published = self.frames.published
+        published = self.frames.counts.published
         try:
             super()._process(left, right, arrival_ns)
         finally:
             if self.context.ok():  # otherwise nothing can be published any more: as good as overtaken
                 self.taken_ns.append(stamp_ns(left))
-        if self.frames.published > published:
+        if self.frames.counts.published > published:
             self.times_ns.extend(self.frames.times[-1])
 
     def _watch_memory(self) -> None:
         while not self.ended.wait(SAMPLE_PERIOD_S):
             gpu_bytes = self.gpu_free_bytes - self.gpu.free_bytes() if self.gpu else 0
-            self.memory.extend((self.frames.published, resident_bytes(), gpu_bytes))
+            self.memory.extend((self.frames.counts.published, resident_bytes(), gpu_bytes))
 
     def _alone(self) -> dict[str, list[tuple[int, int]]]:
         """Kind of run -> ns of the matcher and, of it, of the engine. On the worker's thread."""

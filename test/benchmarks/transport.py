@@ -54,7 +54,7 @@ def tapped_node(report: Path, ros_arguments: list[str]) -> None:
             super()._deposit(left, right, arrival_ns)
 
         def destroy_node(self) -> None:
-            counts = {name: count for name, count in vars(self.frames).items() if isinstance(count, int)}
+            counts = self.frames.counts._asdict()
             overhead = self.frames.percentiles_ms("overhead_ms")
             published = [times.stamp_ns for times in self.frames.times]
             report.write_text(

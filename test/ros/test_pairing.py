@@ -114,6 +114,22 @@ def test_time_that_jumps_back_starts_over(tolerance_s: float | None) -> None:
     assert cameras.pairing.jumps_back == 1
 
 
+def test_what_waits_when_the_input_ends_is_unmatched() -> None:
+    """After ``clear`` nothing waits, the counts go on, and a partner that comes later pairs with nothing."""
+    cameras = Cameras()
+    cameras.left(0, 33, 66)
+    cameras.right(0)
+    cameras.pairing.clear()
+    cameras.check_books()
+    assert cameras.pairing.left.unmatched == 2
+    cameras.right(33)
+    cameras.left(99)
+    cameras.right(99)
+    cameras.check_books()
+    assert cameras.pairs == [(0, 0), (99, 99)]
+    assert (cameras.pairing.paired, cameras.pairing.left.received, cameras.pairing.right.received) == (2, 4, 3)
+
+
 def test_messages_out_of_order_are_no_jump() -> None:
     """A stamp a frame or two older than the one before pairs as any other."""
     cameras = Cameras()

@@ -30,6 +30,7 @@ from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.ros import live_engine
 from ffs_ros.ros import node as module
+from ffs_ros.ros.frame_log import FrameCounts
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
 HEIGHT, WIDTH = 32, 48
@@ -226,19 +227,19 @@ def test_every_pair_is_accounted_for(graph: Graph, managed: Any, messages: list[
     infos = camera_infos(CAMERA)
     graph.exchange(*messages, infos)
     frames = node.frames
-    before = vars(frames).copy()
+    before = frames.counts
     engine.go.clear()
     stamps = []
     for index in range(20):
         stamps.append(graph.publish_pair(*messages, infos))
-        graph.wait(lambda count=before["paired"] + index + 1: frames.paired == count, "the pair's arrival")
-    assert frames.published == before["published"]
+        graph.wait(lambda count=before.paired + index + 1: frames.counts.paired == count, "the pair's arrival")
+    assert frames.counts.published == before.published
+    assert frames.counts.in_flight == 2, "one in work and one that waits"
     engine.go.set()
     graph.wait(lambda: stamps[-1] in graph.received["depth/camera_info"], "the newest pair's outputs")
-    since = {
-        name: getattr(frames, name) - before[name] for name in ("paired", "published", "replaced", "failed", "unwanted")
-    }
-    assert since == {"paired": 20, "published": 2, "replaced": 18, "failed": 0, "unwanted": 0}
+    since = [now - then for now, then in zip(frames.counts, before, strict=True)]
+    assert FrameCounts(*since) == FrameCounts(paired=20, published=2, replaced=18)
+    assert frames.counts.in_flight == 0
     published = {times.stamp_ns for times in frames.times}
     assert {stamps[0], stamps[-1]} <= published
     assert not set(stamps[1:-1]) & published
@@ -253,14 +254,14 @@ def test_a_pair_that_nobody_wants_is_not_matched(graph: Graph, managed: Any, mes
     for subscription in graph.subscriptions:
         graph.node.destroy_subscription(subscription)
     graph.wait(lambda: not any(node._outputs.wanted()), "unsubscribing")
-    runs, unwanted = engine.runs, node.frames.unwanted
+    runs, unwanted = engine.runs, node.frames.counts.unwanted
     graph.publish_pair(*messages, camera_infos(CAMERA))
-    graph.wait(lambda: node.frames.unwanted == unwanted + 1, "the pair")
+    graph.wait(lambda: node.frames.counts.unwanted == unwanted + 1, "the pair")
     graph.node.create_subscription(CameraInfo, "depth/camera_info", lambda message: None, 10)
     graph.wait(lambda: any(node._outputs.wanted()), "the subscription")
-    published = node.frames.published
+    published = node.frames.counts.published
     graph.publish_pair(*messages, camera_infos(CAMERA))
-    graph.wait(lambda: node.frames.published == published + 1, "the CameraInfo")
+    graph.wait(lambda: node.frames.counts.published == published + 1, "the CameraInfo")
     assert engine.runs == runs
 
 
@@ -273,10 +274,10 @@ def test_a_bug_is_shown_and_survived(
     engine.fails = True
     for count in range(5):
         graph.publish_pair(*messages, camera_infos(CAMERA))
-        graph.wait(lambda count=count: node.frames.failed == count + 1, "a failure")
+        graph.wait(lambda count=count: node.frames.counts.failed == count + 1, "a failure")
     engine.fails = False
     graph.exchange(*messages, camera_infos(CAMERA))
-    assert node.frames.failed == 5
+    assert node.frames.counts.failed == 5
     assert capfd.readouterr().err.count("ZeroDivisionError: a bug in the engine") == 1
 
 

@@ -20,8 +20,11 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from ffs_ros.advice import few_answers
 from ffs_ros.engine.recipe import recipe_for
 from ffs_ros.errors import BuildError, EngineError, FfsError, NotBuiltHere
+from ffs_ros.finding import Finding, Level
 from ffs_ros.ros import params
 from ffs_ros.ros.calibration import Calibration
+from ffs_ros.ros.drop_log import DropLog
+from ffs_ros.ros.finding_log import FindingLog
 from ffs_ros.ros.frame_log import FrameLog
 from ffs_ros.ros.inputs import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO, Inputs
 from ffs_ros.ros.live_engine import LiveEngine
@@ -39,8 +42,6 @@ REPORT_PERIOD_S = 5.0
 HANDOVER_S = 50e-6
 """How long the executor's thread rests after a deposit. Otherwise it often keeps the interpreter to itself until it
 next waits for messages, and the worker began after 0.6 to 1.0 ms in one of ten pairs; so it does after 0.2 ms."""
-_LONGEST_SENTENCE = 1000
-"""Sentences quote what came in, and a damaged message may hold an encoding of a megabyte."""
 
 
 class StereoNode(LifecycleNode):
@@ -56,7 +57,11 @@ class StereoNode(LifecycleNode):
         self.failure: Exception | None = None
         self.pairing: Pairing | None = None
         self.inputs: Inputs | None = None
+        self.findings: list[Finding] = []
+        """What is wrong now; looked for anew every ``REPORT_PERIOD_S`` while the node is active."""
         self._log = ThrottledLog(self.get_logger())
+        self._finding_log = FindingLog(self._log, self.get_logger())
+        self._drops = DropLog(self._log, self.get_logger())
         self._worker: Worker | None = None
         self._engine: LiveEngine | None = None
         self._outputs: Outputs | None = None
@@ -177,7 +182,7 @@ class StereoNode(LifecycleNode):
         self._report = PairingReport(self.pairing, image_topics, self.count_publishers, lost_images_remedy)
         # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
         self._report_timer = self.create_timer(
-            REPORT_PERIOD_S, self._say_what_looks_wrong, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            REPORT_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self.get_logger().info(f"{' and '.join(image_topics)}: {self.pairing.describe()}")
 
@@ -216,15 +221,16 @@ class StereoNode(LifecycleNode):
         self.frames.count("replaced", self._worker.put(partial(self._process, left, right, arrival_ns)))
         time.sleep(HANDOVER_S)
 
-    def _say_what_looks_wrong(self) -> None:
+    def _look(self) -> None:
+        """Find out what is wrong, and say it."""
         sentence = self._report.look(REPORT_PERIOD_S)
-        if sentence is not None:
-            self._log.warn(sentence)
+        self.findings = [Finding("images do not pair", Level.WARN, sentence)] if sentence else []
         assert self._pipeline is not None
         newest, self._pipeline.newest = self._pipeline.newest, None
         few = None if newest is None else few_answers(float(np.isfinite(newest.disparity_HW).mean()))
         if few is not None:
-            self._log.warn(few)
+            self.findings.append(Finding("few answers", Level.WARN, few))
+        self._finding_log.say(self.findings)
 
     # On the worker's thread
 
@@ -238,17 +244,12 @@ class StereoNode(LifecycleNode):
 
     def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
         assert self._pipeline is not None
-        self._pipeline.process(left, right, arrival_ns)
+        if self._pipeline.process(left, right, arrival_ns):
+            self._drops.published()
 
     def _say_what_failed(self, error: BaseException) -> None:
-        """One sentence for what the user can put right, the traceback for a bug; the next pair may be fine."""
-        if not self.context.ok():
-            return  # ROS was shut down under the worker
-        if not isinstance(error, FfsError):
-            lines = traceback.format_exception(error)
-            self._log.warn("a pair was dropped by a bug; please report it:\n" + "".join(lines))
-        else:
-            self._log.warn(f"a pair was dropped: {error}"[:_LONGEST_SENTENCE])
+        if self.context.ok():  # otherwise ROS was shut down under the worker
+            self._drops.dropped(error)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -41,27 +41,29 @@ class Pipeline:
         self.started_ns: int | None = None
         """When the pair in work was taken; None between pairs."""
 
-    def process(self, left: Any, right: Any, arrival_ns: int) -> None:
+    def process(self, left: Any, right: Any, arrival_ns: int) -> bool:
         """Publish what is wanted of one pair, whose second image came at ``arrival_ns`` of the monotonic clock.
 
+        Gives whether anything was wanted.
         Raises EngineFailed when the engine failed, another FfsError for a pair that cannot be used, anything else for a
         bug; it is counted either way.
         """
         self.started_ns = time.monotonic_ns()
         fate = "failed"
         try:
-            fate = "published" if self._publish(left, right, arrival_ns, self.started_ns) else "unwanted"
-        except EngineFailed:
-            raise
-        except FfsError:
-            fate = "rejected"
+            published = self._publish(left, right, arrival_ns, self.started_ns)
+            fate = "published" if published else "unwanted"
+            return published
+        except BaseException as error:
+            if isinstance(error, FfsError) and not isinstance(error, EngineFailed):
+                fate = "rejected"
+            self._frames.reason = str(error) if isinstance(error, FfsError) else f"a bug, {error!r}"
             raise
         finally:
             self._frames.count(fate)
             self.started_ns = None
 
     def _publish(self, left: Any, right: Any, arrival_ns: int, started_ns: int) -> bool:
-        """Whether anything was wanted."""
         wanted = self._outputs.wanted()
         if not any(wanted):
             return False

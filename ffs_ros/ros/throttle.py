@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"[-+]?\d[\w.+-]*")
 
 
 class ThrottledLog:
-    """Logs a warning at most once per period, where sentences that differ in their numbers alone count as one.
+    """Logs a sentence at most once per period, where those that differ in their numbers alone count as one.
 
     ROS throttles per line of source, which would let one kind hide the others here, and on the node's clock, which
     stands still with a paused simulation; this one keeps a steady clock and says how many it held back. Thread-safe.
@@ -30,8 +30,22 @@ class ThrottledLog:
         self._said_at: dict[str, float] = {}
         self._held_back: dict[str, int] = {}
 
-    def warn(self, sentence: str) -> None:
-        """Log ``sentence`` unless its like was logged less than a period ago."""
+    def warn(self, sentence: str) -> bool:
+        """Log ``sentence`` unless its like was logged less than a period ago; gives whether it was."""
+        text = self._due(sentence)
+        if text is not None:
+            self._logger.warning(text)
+        return text is not None
+
+    def error(self, sentence: str) -> bool:
+        """As ``warn``, more severe."""
+        text = self._due(sentence)
+        if text is not None:
+            self._logger.error(text)  # not where warn does: rclpy raises when a line logs with two severities
+        return text is not None
+
+    def _due(self, sentence: str) -> str | None:
+        """What to log of ``sentence`` now."""
         kind = _NUMBER.sub("#", sentence)
         with self._lock:
             now = self._clock()
@@ -39,10 +53,10 @@ class ThrottledLog:
                 kind = self._kind_in_full_table(kind, now)
             if now - self._said_at.get(kind, -self._period_s) < self._period_s:
                 self._held_back[kind] = self._held_back.get(kind, 0) + 1
-                return
+                return None
             self._said_at[kind] = now
             held_back = self._held_back.pop(kind, 0)
-        self._logger.warning(sentence + (f" ({held_back} more like this since the last one)" if held_back else ""))
+        return sentence + (f" ({held_back} more like this since the last one)" if held_back else "")
 
     def _kind_in_full_table(self, kind: str, now: float) -> str:
         """``kind`` where old ones made room for it; otherwise all further ones count as one: damaged messages can name

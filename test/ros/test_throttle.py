@@ -16,6 +16,8 @@ class Heard:
     def warning(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
+    error = warning
+
 
 def test_one_per_period_with_what_was_held_back() -> None:
     """Thirty a second for eleven seconds make two lines, the second with the count."""
@@ -27,6 +29,13 @@ def test_one_per_period_with_what_was_held_back() -> None:
         "the left image is 0x480",
         "the left image is 300x480 (299 more like this since the last one)",
     ]
+
+
+def test_who_logs_hears_whether_it_was_said() -> None:
+    """Errors are throttled as warnings are, and together with them."""
+    heard = Heard()
+    assert [heard.log.error("no depth"), heard.log.warn("no depth"), heard.log.error("no image")] == [True, False, True]
+    assert heard.sentences == ["no depth", "no image"]
 
 
 def test_kinds_do_not_hide_each_other() -> None:

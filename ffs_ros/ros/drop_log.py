@@ -1,0 +1,39 @@
+"""Why pairs are dropped goes to the log, and once more when they come out again."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from ffs_ros.errors import FfsError
+from ffs_ros.ros.throttle import ThrottledLog
+
+_LONGEST_SENTENCE = 1000
+"""Sentences quote what came in, and a damaged message may hold an encoding of a megabyte."""
+
+
+class DropLog:
+    """Used by one thread."""
+
+    def __init__(self, log: ThrottledLog, logger: Any) -> None:
+        self._log = log
+        self._logger = logger
+        self._dropped = 0
+        self._said = False
+
+    def dropped(self, error: BaseException) -> None:
+        """One sentence for what the user can put right, the traceback for a bug; the next pair may be fine."""
+        self._dropped += 1
+        if isinstance(error, FfsError):
+            said = self._log.warn(f"a pair was dropped: {error}"[:_LONGEST_SENTENCE])
+        else:
+            lines = traceback.format_exception(error)
+            said = self._log.warn("a pair was dropped by a bug; please report it:\n" + "".join(lines))
+        self._said = self._said or said
+
+    def published(self) -> None:
+        """A pair came out."""
+        if self._said:  # only then does anybody wait to hear it
+            self._logger.info(f"pairs come out again, after {self._dropped} that were dropped")
+            self._said = False
+        self._dropped = 0

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ffs_ros.errors import CalibrationError
@@ -126,8 +127,17 @@ def depth_from_disparity(disparity_HW: np.ndarray, camera: StereoCamera, out: np
     """
     offset_HW = np.subtract(disparity_HW, np.float32(camera.principal_point_difference_px), out=out, dtype=np.float32)
     if not offset_HW.min() > _LEAST_OFFSET_px:  # some are, or NaN; looking is faster than writing to every pixel
-        offset_HW[~(offset_HW > _LEAST_OFFSET_px)] = np.nan
+        behind_HW = cv2.inRange(offset_HW, -math.inf, _LEAST_OFFSET_px)  # NaN is not, and stays
+        if cv2.countNonZero(behind_HW):
+            offset_HW[behind_HW > 0] = np.nan
     return np.divide(np.float32(camera.fx_px * camera.baseline_m), offset_HW, out=offset_HW)
+
+
+def ray_slopes(camera: StereoCamera, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """x / z of the points that each column of the left image sees, and y / z of each row's: float32 (W) and (H)."""
+    slope_x_W = (np.arange(width, dtype=np.float64) - camera.cx_left_px) / camera.fx_px
+    slope_y_H = (np.arange(height, dtype=np.float64) - camera.cy_px) / camera.fy_px
+    return slope_x_W.astype(np.float32), slope_y_H.astype(np.float32)
 
 
 def points_from_depth(depth_HW: np.ndarray, camera: StereoCamera) -> np.ndarray:
@@ -136,11 +146,10 @@ def points_from_depth(depth_HW: np.ndarray, camera: StereoCamera) -> np.ndarray:
     ``depth_HW`` is metres along the optical axis; where it is NaN all three coordinates are.
     """
     height, width = depth_HW.shape
-    ray_x_W = (np.arange(width, dtype=np.float32) - np.float32(camera.cx_left_px)) / np.float32(camera.fx_px)
-    ray_y_H = (np.arange(height, dtype=np.float32) - np.float32(camera.cy_px)) / np.float32(camera.fy_px)
+    slope_x_W, slope_y_H = ray_slopes(camera, height, width)
     points_HW3 = np.empty((height, width, 3), np.float32)
-    np.multiply(depth_HW, ray_x_W[None, :], out=points_HW3[..., 0])
-    np.multiply(depth_HW, ray_y_H[:, None], out=points_HW3[..., 1])
+    np.multiply(depth_HW, slope_x_W, out=points_HW3[..., 0])
+    np.multiply(depth_HW, slope_y_H[:, None], out=points_HW3[..., 1])
     points_HW3[..., 2] = depth_HW
     return points_HW3
 

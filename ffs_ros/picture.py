@@ -12,17 +12,26 @@ import numpy as np
 
 _LABEL_ROWS = 28
 _GAP_COLUMNS = 4
+_FINITE = float(np.finfo(np.float32).max)
+_TURBO_RGB = cv2.cvtColor(
+    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB
+)
+_TURBO_RGB[0] = 0
 
 
-def colour_disparity(disparity_HW: np.ndarray, lowest: float | None = None, highest: float | None = None) -> np.ndarray:
+def colour_disparity(
+    disparity_HW: np.ndarray, lowest: float | None = None, highest: float | None = None, out: np.ndarray | None = None
+) -> np.ndarray:
     """uint8 (H,W,3) RGB of a disparity (NaN for no answer): blue at ``lowest``, red at ``highest``.
 
-    Without limits the 1st and 99th percentile are used, so that a few outliers do not flatten the rest.
+    Without limits the 1st and 99th percentile are used, so that a few outliers do not flatten the rest. The result is
+    in ``out`` where that is given.
     """
-    limits_px = _percentiles(disparity_HW)
-    lowest = limits_px[0] if lowest is None else lowest
-    highest = limits_px[1] if highest is None else highest
-    return _turbo(disparity_HW, lowest, highest)
+    if lowest is None or highest is None:
+        limits_px = _percentiles(disparity_HW)
+        lowest = limits_px[0] if lowest is None else lowest
+        highest = limits_px[1] if highest is None else highest
+    return _turbo(disparity_HW, lowest, highest, out)
 
 
 def colour_depth(depth_HW: np.ndarray, nearest_m: float | None = None, farthest_m: float | None = None) -> np.ndarray:
@@ -54,9 +63,11 @@ def _percentiles(map_HW: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _turbo(map_HW: np.ndarray, lowest: float, highest: float) -> np.ndarray:
-    answered_HW = np.isfinite(map_HW)
-    scaled_HW = (np.where(answered_HW, map_HW, lowest) - lowest) * (255.0 / max(highest - lowest, 1e-6))
-    bgr_HW3 = cv2.applyColorMap(np.rint(np.clip(scaled_HW, 0, 255)).astype(np.uint8), cv2.COLORMAP_TURBO)
-    bgr_HW3[~answered_HW] = 0
-    return cv2.cvtColor(bgr_HW3, cv2.COLOR_BGR2RGB)
+def _turbo(map_HW: np.ndarray, lowest: float, highest: float, out: np.ndarray | None = None) -> np.ndarray:
+    """Index 0 is black, for no answer; the answers share 1 to 255."""
+    per_unit = 254.0 / max(highest - lowest, 1e-6)
+    above_HW = np.clip(map_HW, np.float32(lowest), np.float32(highest))
+    above_HW -= np.float32(lowest)
+    index_HW = cv2.convertScaleAbs(above_HW, alpha=per_unit, beta=1.0)
+    answered_HW = cv2.inRange(map_HW, -_FINITE, _FINITE)  # 255 or 0
+    return cv2.applyColorMap(cv2.bitwise_and(index_HW, answered_HW), _TURBO_RGB, dst=out)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ffs_ros.advice import export_size, few_answers
 from ffs_ros.camera_file import FORMATS, read_camera
+from ffs_ros.cloud_view import view_points
 from ffs_ros.config import NodeConfig, parameter_facts
 from ffs_ros.engine import open_engine
 from ffs_ros.errors import CalibrationError, EngineError, FileError
@@ -32,9 +33,10 @@ Disparity of two rectified images; with a calibration depth and points too. OUT 
   disparity.pfm   float32, x_left - x_right in pixels, +inf for no answer; on verged rigs the node's topic differs: it
                   has the principal points' difference, cx_left - cx_right, subtracted
   disparity.png   the same in colours, near is warm
-  depth.png       16 bit, millimetres, 0 for none or beyond 65.535 m (with --camera, as the two below)
+  depth.png       16 bit, millimetres, 0 for none or beyond 65.535 m (with --camera, as the three below)
   depth.npy       float32, metres, NaN for none
   cloud.ply       points of the left camera's optical frame, with colours
+  cloud.png       the same seen from beside the camera
 
 Calibrations:
 {FORMATS}
@@ -127,7 +129,9 @@ def _write_depth(out: Path, disparity_HW: np.ndarray, camera: StereoCamera, left
     write_png(out / "depth.png", depth_fields(depth_HW, "16UC1").data)
     with whole_file(out / "depth.npy") as temporary:
         np.save(temporary, depth_HW)
-    points = write_ply(out / "cloud.ply", points_from_depth(depth_HW, camera), left_HW3)
+    points_HW3 = points_from_depth(depth_HW, camera)
+    points = write_ply(out / "cloud.ply", points_HW3, left_HW3)
+    write_png(out / "cloud.png", view_points(points_HW3, left_HW3))
     print(f"{out / 'depth.npy'}: {_summary(depth_HW, 'a depth', 'm')}")
     print(f"{out / 'cloud.ply'}: {points} points")
 

@@ -43,12 +43,12 @@ def pair(tmp_path: Path) -> Path:
 def test_network_writes_every_file(
     pair: Path, tiny_onnx: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The answer of a known graph in all five files: d = red / 4, Z = f B / d, none where d = 0."""
+    """The answer of a known graph in all six files: d = red / 4, Z = f B / d, none where d = 0."""
     out = pair / "new" / "out"
     images = pair / "left.png", pair / "right.png"
     assert ffs("infer", tiny_onnx(), *images, "-o", out, "--camera", pair / "K.txt", "--threads", 1) == 0
     assert sorted(path.name for path in out.iterdir()) == [
-        "cloud.ply", "depth.npy", "depth.png", "disparity.pfm", "disparity.png",
+        "cloud.ply", "cloud.png", "depth.npy", "depth.png", "disparity.pfm", "disparity.png",
     ]  # fmt: skip
     expected = read_rgb(images[0])[..., 0] / np.float32(4.0)
     np.testing.assert_array_equal(read_pfm(out / "disparity.pfm"), expected)
@@ -62,6 +62,9 @@ def test_network_writes_every_file(
     assert millimetres.dtype == np.uint16
     np.testing.assert_array_equal(millimetres, np.rint(1e3 * np.nan_to_num(depth)))
     assert read_rgb(out / "disparity.png").shape == (61, 83, 3)
+    view_hw3 = read_rgb(out / "cloud.png")
+    assert view_hw3.shape == (61, 83, 3)
+    assert len(np.unique(view_hw3.reshape(-1, 3), axis=0)) > 100, "the left image's colours"
     assert b"element vertex 5059\n" in (out / "cloud.ply").read_bytes()
     said = capsys.readouterr().out
     assert "tiny.onnx, ONNX Runtime" in said

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -63,6 +64,32 @@ class NodeConfig:
         "Encoding of depth/image_rect: '32FC1' metres with NaN where there is none, '16UC1' millimetres with 0.",
         choices=("32FC1", "16UC1"), read_only=False,
     )  # fmt: skip
+    min_depth: float = _parameter(
+        0.0, "Nearest depth that is an answer; nearer there is none in any output.", unit="m", minimum=0, maximum=10000,
+        read_only=False,
+    )  # fmt: skip
+    max_depth: float = _parameter(
+        0.0, "Farthest depth that is an answer; 0 is no limit.", unit="m", minimum=0, maximum=10000, read_only=False
+    )
+    roi_x_offset: int = _parameter(
+        0, "First column of the region of interest, outside of which there is no answer. The outputs keep their size.",
+        unit="px", minimum=0, maximum=16383, read_only=False,
+    )  # fmt: skip
+    roi_y_offset: int = _parameter(
+        0, "First row of the region of interest.", unit="px", minimum=0, maximum=16383, read_only=False
+    )
+    roi_width: int = _parameter(
+        0, "Columns of the region of interest; 0 is all to the right.", unit="px", minimum=0, maximum=16384,
+        read_only=False,
+    )  # fmt: skip
+    roi_height: int = _parameter(
+        0, "Rows of the region of interest; 0 is all below.", unit="px", minimum=0, maximum=16384, read_only=False
+    )
+    confidence_rate: float = _parameter(
+        1.0, "Times a second, at most, that a pair is matched from the right camera as well, while somebody subscribes "
+        "to confidence or occlusion; each takes as long as a match. 0 is never.",
+        unit="Hz", minimum=0, maximum=1000, read_only=False,
+    )  # fmt: skip
     approximate_sync: bool = _parameter(
         False, "Pair images whose stamps differ by less than approximate_sync_tolerance_seconds; otherwise only equal "
         "stamps pair.",
@@ -77,3 +104,17 @@ class NodeConfig:
 def parameter_facts() -> dict[str, tuple[type, Any, ParameterFacts]]:
     """Name -> (type, default, facts) of every parameter, in declaration order."""
     return {f.name: (type(f.default), f.default, f.metadata["facts"]) for f in fields(NodeConfig)}
+
+
+def contradiction(values: Mapping[str, Any]) -> str | None:
+    """A sentence about values, by name, that may be but not together; None where there is nothing to say.
+
+    A name that is missing contradicts nothing.
+    """
+    nearest_m, farthest_m = values.get("min_depth", 0.0), values.get("max_depth", 0.0)
+    if farthest_m == 0.0 or nearest_m < farthest_m:
+        return None
+    return (
+        f"min_depth is {nearest_m:g} m and max_depth {farthest_m:g} m: expected min_depth below max_depth; widen the "
+        "other first (max_depth 0 is no limit)"
+    )

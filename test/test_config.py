@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from ffs_ros.config import NodeConfig, parameter_facts
+from ffs_ros.config import NodeConfig, contradiction, parameter_facts
 
 HEADER = """\
 # Every parameter of stereo_node at its default. Copy it, keep the lines that you change, and start the node with
@@ -61,6 +61,18 @@ def test_every_parameter_has_a_description_and_numbers_have_limits() -> None:
         if facts.choices:
             assert default in facts.choices, name
             assert all(f"'{choice}'" in facts.description for choice in facts.choices), name
+
+
+def test_a_depth_range_has_room() -> None:
+    """min_depth lies below max_depth, of which 0 is no limit; the defaults contradict nothing."""
+    assert contradiction(vars(NodeConfig())) is None
+    assert contradiction({"min_depth": 3.0}) is None
+    assert contradiction({"min_depth": 3.0, "max_depth": 0.0}) is None
+    assert contradiction({"min_depth": 3.0, "max_depth": 3.5}) is None
+    for farthest_m in (3.0, 0.5):
+        sentence = contradiction({"min_depth": 3.0, "max_depth": farthest_m})
+        assert sentence is not None
+        assert f"min_depth is 3 m and max_depth {farthest_m:g} m: expected min_depth below max_depth" in sentence
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import pytest
 
 from ffs_ros.errors import MessageError
 from ffs_ros.geometry import StereoCamera
-from ffs_ros.message_fields import depth_fields, disparity_fields
+from ffs_ros.limits import Limits
+from ffs_ros.message_fields import depth_fields, disparity_fields, image_fields, shown_range_px
 
 VERGED = StereoCamera(4, 1, 500.0, 500.0, 320.0, 310.0, 240.0, 0.1)
 
@@ -33,6 +34,41 @@ def test_zero_disparity_of_a_verged_rig_is_an_answer() -> None:
     fields = disparity_fields(np.array([[0.0, np.nan]], np.float32), camera, max_disparity_px=64)
     np.testing.assert_array_equal(fields.image.data, np.float32([[52.25, 0.0]]))
     assert fields.max_disparity == 116.25
+
+
+def test_limits_are_in_the_window_and_the_range() -> None:
+    """f t = 50 px m: 2 to 20 m is 25 down to 2.5 px of the message, whatever the principal points are."""
+    limits = Limits(min_depth_m=2.0, max_depth_m=20.0, roi_x_offset=1, roi_width=2, roi_height=1)
+    disparity_HW = limits.applied(np.full((2, 4), 20.0, np.float32), VERGED)
+    fields = disparity_fields(disparity_HW, VERGED, 128, limits)
+    np.testing.assert_array_equal(fields.image.data, np.float32([[0, 10, 10, 0], [0, 0, 0, 0]]))
+    assert fields.valid_window._asdict() == {"x_offset": 1, "y_offset": 0, "height": 1, "width": 2}
+    assert (fields.min_disparity, fields.max_disparity) == (2.5, 25.0)
+    assert fields.f * fields.t / fields.min_disparity == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "searched_px", "shown_px"),
+    [
+        (Limits(), 128.0, (1e-3, 118.0)),
+        (Limits(min_depth_m=0.1), 128.0, (1e-3, 118.0)),  # 500 px: nearer than what is searched
+        (Limits(max_depth_m=5.0), 128.0, (10.0, 118.0)),
+        (Limits(max_depth_m=0.1), 128.0, (500.0, 1000.0)),  # nothing can be found, and min stays below max
+        (Limits(min_depth_m=5.0), 5.0, (1e-3, 2e-3)),  # likewise: the search ends beyond infinity
+    ],
+)
+def test_the_range_is_what_was_searched_and_is_allowed(
+    limits: Limits, searched_px: float, shown_px: tuple[float, float]
+) -> None:
+    """Readers divide by max - min, and take what is below min for no answer."""
+    assert shown_range_px(VERGED, searched_px, limits) == pytest.approx(shown_px)
+
+
+def test_an_image_is_its_pixels() -> None:
+    """Steps are in bytes, for one channel and for three."""
+    assert image_fields(np.zeros((3, 5), np.uint8), "mono8")[:5] == (3, 5, "mono8", 0, 5)
+    assert image_fields(np.zeros((3, 5, 3), np.uint8), "rgb8")[:5] == (3, 5, "rgb8", 0, 15)
+    assert image_fields(np.zeros((3, 5), np.float32), "32FC1")[:5] == (3, 5, "32FC1", 0, 20)
 
 
 def test_float_depth_is_metres_with_nan() -> None:

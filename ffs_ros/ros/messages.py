@@ -7,20 +7,22 @@ megabyte costs more in page faults than in copying (measured at 640x480 float32:
 from __future__ import annotations
 
 import copy
+import math
 from array import array
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from stereo_msgs.msg import DisparityImage
 
 from ffs_ros.message_fields import DisparityFields, ImageFields
+from ffs_ros.point_cloud import FIELDS, POINT_STEP
 
 
-def pixels_in(message: Image, height: int, width: int) -> np.ndarray:
-    """The message's own data as a float32 (height,width) array to write to: pixels written here need no copy."""
-    _resize(message, 4 * height * width)
-    return np.frombuffer(message.data, np.float32).reshape(height, width)
+def data_of(message: Image | PointCloud2, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+    """The message's own data as an array of this shape to write to: what is written here needs no copy."""
+    _resize(message, math.prod(shape) * np.dtype(dtype).itemsize)
+    return np.frombuffer(message.data, dtype).reshape(shape)
 
 
 def fill_image(message: Image, header: Any, fields: ImageFields) -> Image:
@@ -40,7 +42,7 @@ def fill_image(message: Image, header: Any, fields: ImageFields) -> Image:
     return message
 
 
-def _resize(message: Image, size: int) -> None:
+def _resize(message: Image | PointCloud2, size: int) -> None:
     if len(message.data) != size:
         # Of exactly this type the field keeps the object itself; any other is copied byte by byte in Python.
         message.data = array("B", bytes(size))
@@ -59,6 +61,22 @@ def fill_disparity(message: DisparityImage, header: Any, fields: DisparityFields
     message.min_disparity = fields.min_disparity
     message.max_disparity = fields.max_disparity
     message.delta_d = fields.delta_d
+    return message
+
+
+def point_cloud_message() -> PointCloud2:
+    """An empty cloud of points as ``ffs_ros.point_cloud`` packs them."""
+    fields = [
+        PointField(name=name, offset=offset, datatype=PointField.FLOAT32, count=1) for name, offset in FIELDS.items()
+    ]
+    return PointCloud2(fields=fields, is_bigendian=False, point_step=POINT_STEP, is_dense=False)
+
+
+def describe_points(message: PointCloud2, header: Any, height: int, width: int) -> PointCloud2:
+    """Put ``header`` on a cloud of ``point_cloud_message`` whose points are in its data already; returns it."""
+    message.header = header
+    message.height, message.width = height, width
+    message.row_step = POINT_STEP * width
     return message
 
 

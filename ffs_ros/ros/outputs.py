@@ -1,4 +1,4 @@
-"""The three topics going out, computed and published only as far as somebody subscribes to them."""
+"""The topics going out, computed and published only as far as somebody subscribes to them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,59 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
 
 from ffs_ros.errors import FfsError
 from ffs_ros.geometry import StereoCamera, depth_from_disparity
-from ffs_ros.message_fields import depth_fields, disparity_fields
-from ffs_ros.ros.messages import camera_info_of_depth, fill_disparity, fill_image, pixels_in
+from ffs_ros.left_right_check import agreement
+from ffs_ros.limits import Limits
+from ffs_ros.message_fields import depth_fields, disparity_fields, image_fields, shown_range_px
+from ffs_ros.picture import colour_disparity
+from ffs_ros.point_cloud import pack_points
+from ffs_ros.ros.messages import (
+    camera_info_of_depth,
+    data_of,
+    describe_points,
+    fill_disparity,
+    fill_image,
+    point_cloud_message,
+)
+from ffs_ros.ros.pace import Pace
 from ffs_ros.ros.qos import checked_overrides, output_qos, overridable
+
+_TOPICS = {
+    "disparity": (DisparityImage, "disparity"),
+    "depth": (Image, "depth/image_rect"),
+    "camera_info": (CameraInfo, "depth/camera_info"),
+    "points": (PointCloud2, "points2"),
+    "colours": (Image, "disparity/color"),
+    "confidence": (Image, "confidence"),
+    "occlusion": (Image, "occlusion"),
+}
+"""Type and name of each output, by its name in ``Wanted``."""
 
 
 class Wanted(NamedTuple):
-    """Which outputs have a subscriber."""
+    """Which outputs are to be published of the next pair."""
 
     disparity: bool
     depth: bool
     camera_info: bool
+    points: bool
+    colours: bool
+    confidence: bool
+    occlusion: bool
+
+    @property
+    def second_pass(self) -> bool:
+        """Whether any of them needs the pair matched from the right camera as well."""
+        return self.confidence or self.occlusion
 
     @property
     def matching(self) -> bool:
         """Whether any of them needs the disparity."""
-        return self.disparity or self.depth
+        return self.disparity or self.depth or self.points or self.colours or self.second_pass
 
 
 class Matched(NamedTuple):
@@ -44,33 +76,36 @@ class Matched(NamedTuple):
     """The largest that could have been found."""
 
 
-_TOPICS = ((DisparityImage, "disparity"), (Image, "depth/image_rect"), (CameraInfo, "depth/camera_info"))
-
-
 class Outputs:
-    """``disparity``, ``depth/image_rect`` and ``depth/camera_info``, all under the left image's header."""
+    """Every topic of ``_TOPICS``, under the left image's header.
+
+    Messages are kept from pair to pair, and what is computed is written into them.
+    """
 
     def __init__(self, node: LifecycleNode) -> None:
         """Raises FfsError where the user's QoS overrides cannot be."""
-        self._publishers: list[Any] = []
+        self._publishers: dict[str, Any] = {}
         try:
-            for kind, topic in _TOPICS:
+            for name, (kind, topic) in _TOPICS.items():
                 with checked_overrides(node.resolve_topic_name(topic)):
                     publisher = node.create_lifecycle_publisher(
                         kind, topic, output_qos(), qos_overriding_options=overridable()
                     )
-                self._publishers.append(publisher)
+                self._publishers[name] = publisher
         except FfsError:
             self.destroy(node)
             raise
-        self._disparity, self._depth, self._camera_info = self._publishers
-        self._disparity_message = DisparityImage()
-        self._depth_message = Image()
+        self._messages = {name: kind() for name, (kind, _) in _TOPICS.items()}
+        self._messages["points"] = point_cloud_message()
+        self._second_passes = Pace()
         self._publish_ns = 0
 
-    def wanted(self) -> Wanted:
-        """Who subscribes now."""
-        return Wanted(*(publisher.get_subscription_count() > 0 for publisher in self._publishers))
+    def wanted(self, confidence_rate_hz: float) -> Wanted:
+        """Who subscribes now; to what needs a second pass only as often as that may be."""
+        wanted = Wanted(**{name: p.get_subscription_count() > 0 for name, p in self._publishers.items()})
+        if wanted.second_pass and not self._second_passes.due(confidence_rate_hz):
+            wanted = wanted._replace(confidence=False, occlusion=False)
+        return wanted
 
     def publish(
         self,
@@ -80,37 +115,98 @@ class Outputs:
         matched: Matched | None,
         parameter: Callable[[str], Any],
     ) -> int:
-        """Publish what is wanted of one pair, under the left image's ``header``; gives the ns that the middleware took.
+        """Publish what is wanted of one pair and needs no second pass, under the left image's ``header``; gives the ns
+        that the middleware took.
 
         ``matched`` is None where nothing wanted needs it; ``parameter`` gives a live parameter's value by its name.
+        Raises CalibrationError when the region of interest is not inside the image.
         """
         self._publish_ns = 0
-        if matched is not None and wanted.disparity:
-            self.publish_disparity(header, matched)
-        if matched is not None and wanted.depth:
-            self.publish_depth(header, matched, parameter("depth_encoding"))
+        if wanted.second_pass:
+            self._second_passes.start()
+        if matched is not None:
+            limits = limits_of(parameter)
+            matched = matched._replace(disparity_HW=limits.applied(matched.disparity_HW, matched.camera))
+            if wanted.disparity:
+                self._publish_disparity(header, matched, limits)
+            if wanted.depth or wanted.points:
+                depth_HW = self._publish_depth(header, matched, parameter("depth_encoding"), wanted.depth)
+                if wanted.points:
+                    self._publish_points(header, matched, depth_HW)
+            if wanted.colours:
+                self._publish_colours(header, matched, limits)
         if wanted.camera_info:
-            self._hand_over(self._camera_info, camera_info_of_depth(left_info, header))
+            self._hand_over("camera_info", camera_info_of_depth(left_info, header))
         return self._publish_ns
 
-    def publish_disparity(self, header: Any, matched: Matched) -> None:
-        """Publish the disparity; see ``message_fields.disparity_fields``."""
-        pixels_HW = pixels_in(self._disparity_message.image, *matched.disparity_HW.shape)
-        fields = disparity_fields(matched.disparity_HW, matched.camera, matched.max_disparity_px, out=pixels_HW)
-        self._hand_over(self._disparity, fill_disparity(self._disparity_message, header, fields))
+    def publish_second_pass(
+        self,
+        wanted: Wanted,
+        header: Any,
+        matched: Matched,
+        right_disparity_HW: np.ndarray,
+        parameter: Callable[[str], Any],
+    ) -> None:
+        """Publish what else is wanted of a pair; ``right_disparity_HW`` is what was found from the right camera."""
+        limited_HW = limits_of(parameter).applied(matched.disparity_HW, matched.camera)
+        agreed = agreement(limited_HW, right_disparity_HW)
+        if wanted.confidence:
+            self._publish_image("confidence", header, agreed.confidence_HW, "32FC1")
+        if wanted.occlusion:
+            self._publish_image("occlusion", header, agreed.occluded_HW, "mono8")
 
-    def publish_depth(self, header: Any, matched: Matched, encoding: str) -> None:
-        """Publish the depth; see ``message_fields.depth_fields`` for the encodings."""
-        pixels_HW = pixels_in(self._depth_message, *matched.disparity_HW.shape) if encoding == "32FC1" else None
+    def _publish_disparity(self, header: Any, matched: Matched, limits: Limits) -> None:
+        message = self._messages["disparity"]
+        pixels_HW = data_of(message.image, matched.disparity_HW.shape)
+        fields = disparity_fields(matched.disparity_HW, matched.camera, matched.max_disparity_px, limits, out=pixels_HW)
+        self._hand_over("disparity", fill_disparity(message, header, fields))
+
+    def _publish_depth(self, header: Any, matched: Matched, encoding: str, wanted: bool) -> np.ndarray:
+        """Publish the depth if ``wanted``, and give it: float32 (H,W) metres, good until the next pair."""
+        message = self._messages["depth"]
+        pixels_HW = data_of(message, matched.disparity_HW.shape) if encoding == "32FC1" else None
         depth_HW = depth_from_disparity(matched.disparity_HW, matched.camera, out=pixels_HW)
-        self._hand_over(self._depth, fill_image(self._depth_message, header, depth_fields(depth_HW, encoding)))
+        if wanted:
+            self._hand_over("depth", fill_image(message, header, depth_fields(depth_HW, encoding)))
+        return depth_HW
 
-    def _hand_over(self, publisher: Any, message: Any) -> None:
+    def _publish_points(self, header: Any, matched: Matched, depth_HW: np.ndarray) -> None:
+        message = self._messages["points"]
+        height, width = depth_HW.shape
+        pack_points(depth_HW, matched.left_HW3, matched.camera, data_of(message, (height, width, 4)))
+        self._hand_over("points", describe_points(message, header, height, width))
+
+    def _publish_colours(self, header: Any, matched: Matched, limits: Limits) -> None:
+        """From the disparity message's own min_disparity to its max_disparity, so that a colour keeps its meaning."""
+        message = self._messages["colours"]
+        difference_px = matched.camera.principal_point_difference_px
+        lowest_px, highest_px = shown_range_px(matched.camera, matched.max_disparity_px, limits)
+        pixels_HW3 = data_of(message, (*matched.disparity_HW.shape, 3), np.uint8)
+        colour_disparity(matched.disparity_HW, lowest_px + difference_px, highest_px + difference_px, out=pixels_HW3)
+        self._hand_over("colours", fill_image(message, header, image_fields(pixels_HW3, "rgb8")))
+
+    def _publish_image(self, name: str, header: Any, pixels_HW: np.ndarray, encoding: str) -> None:
+        fields = image_fields(pixels_HW, encoding)
+        self._hand_over(name, fill_image(self._messages[name], header, fields))
+
+    def _hand_over(self, name: str, message: Any) -> None:
         started_ns = time.monotonic_ns()
-        publisher.publish(message)
+        self._publishers[name].publish(message)
         self._publish_ns += time.monotonic_ns() - started_ns
 
     def destroy(self, node: LifecycleNode) -> None:
         """Take the topics off the graph."""
-        for publisher in self._publishers:
+        for publisher in self._publishers.values():
             node.destroy_lifecycle_publisher(publisher)
+
+
+def limits_of(parameter: Callable[[str], Any]) -> Limits:
+    """The limits that the parameters set now."""
+    return Limits(
+        parameter("min_depth"),
+        parameter("max_depth"),
+        parameter("roi_x_offset"),
+        parameter("roi_y_offset"),
+        parameter("roi_width"),
+        parameter("roi_height"),
+    )

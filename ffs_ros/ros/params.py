@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -16,7 +17,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ffs_ros.config import NodeConfig, ParameterFacts, parameter_facts
+from ffs_ros.config import NodeConfig, ParameterFacts, contradiction, parameter_facts
 from ffs_ros.errors import FfsError
 
 _ROS_TYPES = {
@@ -29,16 +30,20 @@ _KIND_NAMES = {bool: "true or false", int: "an integer", float: "a number with a
 
 
 def declare(node: Node) -> None:
-    """Declare every parameter of ``NodeConfig`` and refuse, from now on, values outside its choices.
+    """Declare every parameter of ``NodeConfig`` and refuse, from now on, values outside its choices and those that
+    contradict each other.
 
     Raises FfsError, naming the parameter and what it takes, for an override that does not fit.
     """
-    node.add_on_set_parameters_callback(_check_choices)
+    node.add_on_set_parameters_callback(partial(_check, node))
     for name, (kind, default, facts) in parameter_facts().items():
         try:
             node.declare_parameter(name, default, _descriptor(name, kind, facts))
         except ParameterException:  # noqa: PERF203 (ten rounds, once)
             given = _overrides(node)[name].value
+            contradictory = _contradiction(node, {name: given}) if isinstance(given, kind) else None
+            if contradictory is not None:
+                raise FfsError(contradictory) from None
             example = f"-p {name}:={_typed(default)}"
             raise FfsError(
                 f"parameter {name} is {given!r}: expected {expected(kind, facts)}, for example {example}"
@@ -98,15 +103,22 @@ def _descriptor(name: str, kind: type, facts: ParameterFacts) -> ParameterDescri
     return descriptor
 
 
-def _check_choices(parameters: list[Parameter[Any]]) -> SetParametersResult:
-    """ROS checks types and ranges by itself, but knows no choices. Changes nothing: a later check may still refuse."""
+def _check(node: Node, parameters: list[Parameter[Any]]) -> SetParametersResult:
+    """ROS checks types and ranges by itself, but knows no choices and nothing of what goes together.
+
+    Changes nothing: a later check may still refuse.
+    """
     facts_by_name = parameter_facts()
-    for parameter in parameters:
-        if parameter.name not in facts_by_name:
-            continue
-        kind, _, facts = facts_by_name[parameter.name]
-        if facts.choices and parameter.value not in facts.choices:
-            return SetParametersResult(
-                successful=False, reason=f"'{parameter.value}' is not {expected(kind, facts)} ({parameter.name})"
-            )
-    return SetParametersResult(successful=True)
+    ours = {parameter.name: parameter.value for parameter in parameters if parameter.name in facts_by_name}
+    for name, value in ours.items():
+        kind, _, facts = facts_by_name[name]
+        if facts.choices and value not in facts.choices:
+            return SetParametersResult(successful=False, reason=f"'{value}' is not {expected(kind, facts)} ({name})")
+    contradictory = _contradiction(node, ours)
+    return SetParametersResult(successful=contradictory is None, reason=contradictory or "")
+
+
+def _contradiction(node: Node, new: dict[str, Any]) -> str | None:
+    """What the new values and those that stay say against each other."""
+    declared = {name: node.get_parameter(name).value for name in parameter_facts() if node.has_parameter(name)}
+    return contradiction(declared | new)

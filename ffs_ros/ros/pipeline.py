@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ffs_ros.errors import EngineFailed, FfsError, MessageError
+from ffs_ros.left_right_check import right_disparity
 from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.frame_log import FrameLog, FrameTimes
 from ffs_ros.ros.live_engine import LiveEngine
-from ffs_ros.ros.outputs import Matched, Outputs
+from ffs_ros.ros.outputs import Matched, Outputs, Wanted
 from ffs_ros.ros.sync import stamp_ns
 from ffs_ros.wire import rgb_from_image
 
@@ -51,22 +52,24 @@ class Pipeline:
         self.started_ns = time.monotonic_ns()
         fate = "failed"
         try:
-            published = self._publish(left, right, arrival_ns, self.started_ns)
-            fate = "published" if published else "unwanted"
-            return published
+            wanted = self._outputs.wanted(self._parameter("confidence_rate"))
+            matched = self._publish(wanted, left, right, arrival_ns, self.started_ns) if any(wanted) else None
+            fate = "published" if any(wanted) else "unwanted"
+            if matched is not None and wanted.second_pass:
+                self._publish_second_pass(wanted, left.header, matched)
+            return any(wanted)
         except BaseException as error:
-            if isinstance(error, FfsError) and not isinstance(error, EngineFailed):
-                fate = "rejected"
-            self._frames.reason = str(error) if isinstance(error, FfsError) else f"a bug, {error!r}"
+            if fate != "published":  # a second pass that fails takes nothing back
+                if isinstance(error, FfsError) and not isinstance(error, EngineFailed):
+                    fate = "rejected"
+                self._frames.reason = str(error) if isinstance(error, FfsError) else f"a bug, {error!r}"
             raise
         finally:
             self._frames.count(fate)
             self.started_ns = None
 
-    def _publish(self, left: Any, right: Any, arrival_ns: int, started_ns: int) -> bool:
-        wanted = self._outputs.wanted()
-        if not any(wanted):
-            return False
+    def _publish(self, wanted: Wanted, left: Any, right: Any, arrival_ns: int, started_ns: int) -> Matched | None:
+        """Gives what the engine answered, where that was needed."""
         matched = None
         if wanted.matching:
             bit_depth = self._parameter("bit_depth")
@@ -96,7 +99,12 @@ class Pipeline:
                 age_ns=self._clock_ns() - stamp,
             )
         )
-        return True
+        return matched
+
+    def _publish_second_pass(self, wanted: Wanted, header: Any, matched: Matched) -> None:
+        """After everything else of the pair, so that only the next one waits, and for no longer than a match."""
+        right_disparity_HW = right_disparity(self._engine.match, matched.left_HW3, matched.right_HW3)
+        self._outputs.publish_second_pass(wanted, header, matched, right_disparity_HW, self._parameter)
 
 
 def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:

@@ -253,12 +253,12 @@ def test_a_pair_that_nobody_wants_is_not_matched(graph: Graph, managed: Any, mes
     graph.exchange(*messages, camera_infos(CAMERA))
     for subscription in graph.subscriptions:
         graph.node.destroy_subscription(subscription)
-    graph.wait(lambda: not any(node._outputs.wanted()), "unsubscribing")
+    graph.wait(lambda: not any(node._outputs.wanted(0.0)), "unsubscribing")
     runs, unwanted = engine.runs, node.frames.counts.unwanted
     graph.publish_pair(*messages, camera_infos(CAMERA))
     graph.wait(lambda: node.frames.counts.unwanted == unwanted + 1, "the pair")
     graph.node.create_subscription(CameraInfo, "depth/camera_info", lambda message: None, 10)
-    graph.wait(lambda: any(node._outputs.wanted()), "the subscription")
+    graph.wait(lambda: any(node._outputs.wanted(0.0)), "the subscription")
     published = node.frames.counts.published
     graph.publish_pair(*messages, camera_infos(CAMERA))
     graph.wait(lambda: node.frames.counts.published == published + 1, "the CameraInfo")

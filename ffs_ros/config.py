@@ -37,6 +37,17 @@ class NodeConfig:
         "Engine: 'ffs-synthetic' (the network with the weights that ship), 'sgbm' (OpenCV's semi-global matcher, no "
         "weights) or the path of a .onnx or .engine file.",
     )
+    fallback_engine: str = _parameter(
+        "",
+        "Engine that takes over when 'engine' answers too many pixels with no number, as fp16 may: usually the same "
+        "network in fp32. Empty: none.",
+    )
+    max_non_finite_share: float = _parameter(
+        0.01,
+        "Largest share of an answer's pixels that may be no numbers, which are masked. An answer with more is not "
+        "published.",
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
     gpu_index: int = _parameter(0, "GPU that runs the engine, where it runs on one.", minimum=0, maximum=63)
     build_if_missing: bool = _parameter(
         False, "Build an .engine file at start when there is none for this GPU and its runtime: from NAME.onnx beside "

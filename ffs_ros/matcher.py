@@ -58,9 +58,12 @@ class StereoMatcher:
         return self.engine.info.max_disparity * self.fit_of(height, width).width_ratio
 
     def warm_up(self, height: int, width: int) -> None:
-        """Match one blank pair of this size, so that the first real one does not pay for what a runtime does once."""
-        blank_HW3 = np.zeros((height, width, 3), np.uint8)
-        self.match(blank_HW3, blank_HW3)
+        """Match one pair of this size, so that the first real one does not pay for what a runtime does once.
+
+        It is noise: a blank one has nothing to normalise, and a network may answer it with NaN.
+        """
+        noise_HW3 = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        self.match(noise_HW3, noise_HW3)
 
     def _disparity_of_engine(self, results: dict[str, np.ndarray], engine_size: tuple[int, int]) -> np.ndarray:
         disparity = results[OUTPUT]

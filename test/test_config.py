@@ -31,7 +31,7 @@ def stereo_yaml() -> str:
         if not facts.read_only:
             notes.append("Live.")
         lines += ["", *textwrap.wrap(" ".join(notes), 116, initial_indent="    # ", subsequent_indent="    # ")]
-        value = str(default).lower() if isinstance(default, bool) else default
+        value = str(default).lower() if isinstance(default, bool) else default if default != "" else "''"
         lines.append(f"    {name}: {value}")
     return HEADER + "\n".join(lines[1:]) + "\n"
 

@@ -44,6 +44,10 @@ class EngineInfo(NamedTuple):
     """What whoever uses it should know; empty when there is nothing."""
     on_gpu: bool = False
     """Whether it runs on a GPU."""
+    device: str = "CPU"
+    """The GPU's name, as far as the runtime tells it, or ``CPU``."""
+    dense: bool = False
+    """Whether it answers every pixel, so that a NaN is a failure and not a hole."""
 
 
 class Engine(Protocol):
@@ -61,7 +65,7 @@ class Engine(Protocol):
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run once. The returned arrays belong to the caller. Not thread-safe: one thread owns an engine.
 
-        Raises EngineError, naming the tensor, when a feed does not fit ``inputs`` or the runtime fails.
+        Raises UnfitImages, naming the tensor, when a feed does not fit ``inputs``; EngineError when the runtime fails.
         """
         ...
 

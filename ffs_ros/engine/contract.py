@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ffs_ros.engine import Engine, TensorSpec
-from ffs_ros.errors import EngineError
+from ffs_ros.errors import EngineError, UnfitImages
 
 OUTPUT = "disparity"
 
@@ -110,9 +110,9 @@ def _check_output(engine: Engine) -> None:
 
 
 def check_feeds(inputs: Mapping[str, TensorSpec], feeds: Mapping[str, np.ndarray]) -> None:
-    """Raises EngineError, naming the tensor, the received and the expected, unless ``feeds`` fit ``inputs``."""
+    """Raises UnfitImages, naming the tensor, the received and the expected, unless ``feeds`` fit ``inputs``."""
     if set(feeds) != set(inputs):
-        raise EngineError(
+        raise UnfitImages(
             f"the engine was given {', '.join(map(repr, feeds)) or 'nothing'}; expected {described(inputs)}"
         )
     for name, spec in inputs.items():
@@ -122,7 +122,7 @@ def check_feeds(inputs: Mapping[str, TensorSpec], feeds: Mapping[str, np.ndarray
         )
         if feed.dtype != spec.dtype or not fits:
             given = described({name: TensorSpec(feed.shape, feed.dtype)})
-            raise EngineError(f"the engine was given {given}; expected {described({name: spec})}")
+            raise UnfitImages(f"the engine was given {given}; expected {described({name: spec})}")
 
 
 def described(tensors: Mapping[str, TensorSpec]) -> str:

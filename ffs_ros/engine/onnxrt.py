@@ -23,6 +23,8 @@ _CPU = "CPUExecutionProvider"
 
 _MAX_DISPARITY_KEY = "ffs_ros.max_disparity"
 _WEIGHTS_KEY = "ffs_ros.weights"
+_ITERATIONS_KEY = "ffs_ros.iterations"
+"""In each graph of ``ffs export``, whose network answers every pixel."""
 _DEFAULT_MAX_DISPARITY = 192.0
 """The range of every released Fast-FoundationStereo network."""
 
@@ -52,13 +54,16 @@ class OnnxEngine:
         self._session: Any | None = session
         self.inputs: Mapping[str, TensorSpec] = {one.name: _spec(path, one) for one in session.get_inputs()}
         self.outputs: Mapping[str, TensorSpec] = {one.name: _spec(path, one) for one in session.get_outputs()}
+        on_gpu = session.get_providers()[0] == _CUDA
         self.info = EngineInfo(
             name=path.name,
             runtime=f"ONNX Runtime {runtime.__version__} ({_place(runtime, session, gpu_index)})",
             max_disparity=_max_disparity(path, session),
             size_multiple=_SIZE_MULTIPLE,
             note=SYNTHETIC_NOTE if notes.get(_WEIGHTS_KEY) == SYNTHETIC else "",
-            on_gpu=session.get_providers()[0] == _CUDA,
+            on_gpu=on_gpu,
+            device=f"GPU {gpu_index}" if on_gpu else "CPU",
+            dense=_ITERATIONS_KEY in notes,
         )
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ffs_ros.engine import SGBM, EngineInfo, TensorSpec
 from ffs_ros.engine.contract import OUTPUT, check_feeds
-from ffs_ros.errors import EngineError
+from ffs_ros.errors import EngineError, UnfitImages
 
 _STEPS_PER_PIXEL = 16
 _MOST_DISPARITY = 4096
@@ -53,11 +53,11 @@ class SgbmEngine:
         """Match one pair; see ``Engine``."""
         check_feeds(self.inputs, feeds)
         if feeds["left"].shape != feeds["right"].shape:
-            raise EngineError(
+            raise UnfitImages(
                 f"'left' is {feeds['left'].shape} and 'right' is {feeds['right'].shape}: expected equal sizes"
             )
         if feeds["left"].shape[2] <= _BLOCK // 2:
-            raise EngineError(f"the image has {feeds['left'].shape[2]} columns: sgbm needs {_BLOCK // 2 + 1} or more")
+            raise UnfitImages(f"the image has {feeds['left'].shape[2]} columns: sgbm needs {_BLOCK // 2 + 1} or more")
         # The matcher answers only where the whole range lies inside the right image; with the left edge
         # replicated by that much, every pixel of the image is answered.
         padded = [

@@ -35,7 +35,7 @@ from ffs_ros.engine.manifest import (
 from ffs_ros.engine.parts import Part, contents
 from ffs_ros.engine.trt_plan import Plan, misfit
 from ffs_ros.engine.trt_versions import TensorRt, imported
-from ffs_ros.errors import EngineError, FileError
+from ffs_ros.errors import EngineError, FileError, UnfitImages
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
 if TYPE_CHECKING:
@@ -154,13 +154,13 @@ class TrtEngine:
                 given, *bounds = (
                     described({name: TensorSpec(one, self.inputs[name].dtype)}) for one in (shape, smallest, largest)
                 )
-                raise EngineError(
+                raise UnfitImages(
                     f"engine '{self.info.name}' was given {given}; it was built for {bounds[0]} to {bounds[1]}, rows "
                     f"and columns multiples of {_SIZE_MULTIPLE}; scale the images, or build it with --min and --max"
                 )
         if len(set(shapes.values())) > 1:
             given = described({name: TensorSpec(shape, self.inputs[name].dtype) for name, shape in shapes.items()})
-            raise EngineError(f"engine '{self.info.name}' was given {given}; expected images of one size")
+            raise UnfitImages(f"engine '{self.info.name}' was given {given}; expected images of one size")
 
     def _prepare(self, shapes: Shapes) -> None:
         """Set the shapes, run once, as kernels are loaded then, and record the run."""
@@ -283,7 +283,7 @@ def open_trt(path: Path, gpu_index: int | None) -> TrtEngine:
     except EngineError:
         gpu.close()
         raise
-    info = engine_info(path.name, manifest, tensorrt, f"{gpu.name}, GPU {gpu_index}")
+    info = engine_info(path.name, manifest, tensorrt, gpu.name, gpu_index)
     engine = TrtEngine(tensorrt, gpu, plan, info, [Part(**part) for part in manifest.parts])
     try:
         if manifest.proof["state"] == OWED:
@@ -294,7 +294,9 @@ def open_trt(path: Path, gpu_index: int | None) -> TrtEngine:
     return engine
 
 
-def engine_info(name: str, manifest: Manifest, tensorrt: TensorRt, place: str) -> EngineInfo:
+def engine_info(
+    name: str, manifest: Manifest, tensorrt: TensorRt, gpu: str, gpu_index: int | None = None
+) -> EngineInfo:
     """What the manifest says, for logs and messages."""
     notes = []
     if SYNTHETIC in manifest.weights.values():
@@ -303,11 +305,13 @@ def engine_info(name: str, manifest: Manifest, tensorrt: TensorRt, place: str) -
         notes.append("built with --unproven: nothing says that it answers as the network does")
     return EngineInfo(
         name=name,
-        runtime=f"{tensorrt.title} {manifest.precision} ({place})",
+        runtime=f"{tensorrt.title} {manifest.precision} ({gpu}{'' if gpu_index is None else f', GPU {gpu_index}'})",
         max_disparity=manifest.max_disparity,
         size_multiple=_SIZE_MULTIPLE,
         note="; ".join(notes),
         on_gpu=True,
+        device=gpu,
+        dense=manifest.iterations is not None,  # a graph of ffs export
     )
 
 

@@ -19,7 +19,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from ffs_ros.advice import few_answers
 from ffs_ros.engine.recipe import recipe_for
-from ffs_ros.errors import BuildError, EngineError, FfsError, NotBuiltHere
+from ffs_ros.errors import BuildError, EngineError, EngineLost, FfsError, NotBuiltHere
 from ffs_ros.finding import Finding, Level
 from ffs_ros.ros import params
 from ffs_ros.ros.calibration import Calibration
@@ -66,6 +66,7 @@ class StereoNode(LifecycleNode):
         self._engine: LiveEngine | None = None
         self._outputs: Outputs | None = None
         self._report_timer: Any = None
+        self._engine_lost = self.create_guard_condition(self._give_up)
         self._pipeline: Pipeline | None = None
         try:
             params.declare(self)
@@ -111,8 +112,10 @@ class StereoNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe, and publish what is being worked on."""
+        """Unsubscribe, and publish what is being worked on. ERROR when there is no engine any more."""
         self._stop_input()
+        if self._engine is not None and self._engine.lost:
+            return TransitionCallbackReturn.ERROR
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -232,6 +235,19 @@ class StereoNode(LifecycleNode):
             self.findings.append(Finding("few answers", Level.WARN, few))
         self._finding_log.say(self.findings)
 
+    def _give_up(self) -> None:
+        """The engine is lost. Raises that, so that the process ends and is started again; a manager configures anew."""
+        if self._engine is None or not self._engine.lost:
+            return
+        assert self.failure is not None
+        self.get_logger().fatal(str(self.failure))
+        if self._parameter("autostart"):
+            raise self.failure
+        if self.inputs is not None:
+            self.trigger_deactivate()
+        else:
+            self.trigger_cleanup()
+
     # On the worker's thread
 
     def _open_engine(self) -> None:
@@ -248,7 +264,12 @@ class StereoNode(LifecycleNode):
             self._drops.published()
 
     def _say_what_failed(self, error: BaseException) -> None:
-        if self.context.ok():  # otherwise ROS was shut down under the worker
+        if not self.context.ok():
+            return  # ROS was shut down under the worker
+        if isinstance(error, EngineLost):
+            self.failure = error
+            self._engine_lost.trigger()
+        else:
             self._drops.dropped(error)
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -13,7 +14,11 @@ import cv2
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from ffs_ros.errors import FfsError
+from ffs_ros.errors import EngineLost, FfsError
+
+WRONG_SET_UP, ENGINE_LOST = 2, 3
+"""Exit codes."""
+LONGEST_END_S = 10.0
 
 
 class ProcessNode(Protocol):
@@ -33,8 +38,12 @@ class ProcessNode(Protocol):
 
 
 def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None) -> None:
-    """Spin a node until a signal ends it (exit code 0); a wrong set-up is one sentence and exit code 2."""
+    """Spin a node until a signal ends it (exit code 0).
+
+    A wrong set-up is one sentence and exit code 2; an engine that is lost exit code 3, for a launch file's respawn.
+    """
     spinning = False
+    exit_code = 0
 
     def interrupt(signal_number: int, frame: Any) -> None:
         # rclpy's own handler ends the spinning. An exception as well could strike while rclpy makes a message in C++,
@@ -61,17 +70,23 @@ def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None)
         elif isinstance(error, FfsError):
             if node is None or spinning:  # otherwise its log has said it
                 print(f"stereo_node: {error}", file=sys.stderr)
-            sys.exit(2)
+            exit_code = ENGINE_LOST if isinstance(error, EngineLost) else WRONG_SET_UP
         else:
             raise
     finally:
         signal.signal(signal.SIGINT, _end_at_once)
         signal.signal(signal.SIGTERM, _end_at_once)
+        if exit_code == ENGINE_LOST:
+            _end_in_any_case()
         if node is not None:
             node.close()
             node.destroy_node()
         if rclpy.ok():
             rclpy.shutdown()
+    if exit_code == ENGINE_LOST:
+        _end(exit_code)
+    if exit_code:
+        sys.exit(exit_code)
 
 
 def _init(args: Sequence[str] | None) -> None:
@@ -90,6 +105,20 @@ def _end_at_once(signal_number: int, frame: Any) -> None:
     """The second signal: an engine that hangs in its driver would be waited for for ever."""
     print("stereo_node: ended at once, without waiting for the engine", file=sys.stderr, flush=True)
     os._exit(128 + signal_number)
+
+
+def _end_in_any_case() -> None:
+    """What a broken GPU holds may not be given back for ever, and whoever starts the node again waits for its end."""
+    last = threading.Timer(LONGEST_END_S, _end, [ENGINE_LOST])
+    last.daemon = True
+    last.start()
+
+
+def _end(exit_code: int) -> None:
+    """Without the interpreter's own end, in which libraries of a broken GPU crash."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def _calm_down() -> None:

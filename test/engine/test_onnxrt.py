@@ -33,6 +33,8 @@ def test_describes_and_runs_a_static_graph(tiny_onnx: Callable[..., Path]) -> No
         assert engine.info.name == "tiny.onnx"
         assert engine.info.runtime.startswith("ONNX Runtime ")
         assert engine.info.max_disparity == 96.0
+        assert engine.info.device == "CPU"
+        assert not engine.info.dense, "of a graph that ffs export did not write nothing is known"
         feeds = pair(32, 64)
         answer = engine.infer(feeds)["disparity"]
         again = engine.infer({name: feed // 2 for name, feed in feeds.items()})["disparity"]
@@ -48,6 +50,8 @@ def test_open_axes_and_the_default_range(tiny_onnx: Callable[..., Path]) -> None
         assert engine.info.size_multiple == 32
         assert engine.info.max_disparity == 192.0
         assert engine.infer(pair(5, 7))["disparity"].shape == (1, 1, 5, 7)
+    with open_engine(tiny_onnx(iterations="8"), threads=1) as exported:
+        assert exported.info.dense
 
 
 def test_feeds_are_checked(tiny_onnx: Callable[..., Path]) -> None:

@@ -48,6 +48,7 @@ def feeds(left: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:
 
 def test_range_is_rounded_up_to_a_multiple_of_16() -> None:
     """OpenCV takes multiples of 16 only; the engine says what it searches."""
+    assert not SgbmEngine(16).info.dense
     assert [SgbmEngine(n).info.max_disparity for n in (1, 16, 17, 128)] == [16.0, 16.0, 32.0, 128.0]
 
 

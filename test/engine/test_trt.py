@@ -206,6 +206,8 @@ def test_a_built_engine_opens(here: FakeTensorRt, tmp_path: Path) -> None:
     with open_engine(path) as engine:
         assert engine.info.runtime == "TensorRT 10.3.0 fp16 (Fake GPU, GPU 0)"
         assert engine.info.max_disparity == 192.0
+        assert engine.info.device == "Fake GPU"
+        assert engine.info.dense
         assert "trained on rendered scenes" in engine.info.note
         assert engine.infer(pair(32, 64))["disparity"].shape == (1, 1, 32, 64)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,13 @@ def graph() -> Iterator[Any]:
 def start_node(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Starts ``stereo_node`` with parameters; it ends with the test, which fails when it did not end well."""
     pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
-    from stereo_graph import NodeProcess
+    from stereo_graph import NODE, NodeProcess
 
     nodes: list[NodeProcess] = []
 
-    def start(*arguments: str, **parameters: Any) -> NodeProcess:
-        nodes.append(NodeProcess(tmp_path / f"stereo_node{len(nodes)}.log", parameters, *arguments))
+    def start(*arguments: str, program: Sequence[str] = NODE, **parameters: Any) -> NodeProcess:
+        log = tmp_path / f"stereo_node{len(nodes)}.log"
+        nodes.append(NodeProcess(log, parameters, *arguments, program=program))
         return nodes[-1]
 
     yield start

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ from ffs_ros.geometry import StereoCamera
 
 PATIENCE_S = 60.0
 """Nothing here takes long; on a machine with other work it may."""
+NODE = ("-m", "ffs_ros.ros.node")
+"""What Python runs."""
 CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3, "bgra8": 4, "mono16": 1}
 
 
@@ -38,12 +40,14 @@ def wait_until(happened: Callable[[], Any], what: str, step: Callable[[], None] 
 class NodeProcess:
     """``stereo_node`` as ``ros2 run`` starts it."""
 
-    def __init__(self, log: Path, parameters: Mapping[str, Any], *arguments: str) -> None:
+    def __init__(
+        self, log: Path, parameters: Mapping[str, Any], *arguments: str, program: Sequence[str] = NODE
+    ) -> None:
         self._log = log
         settings = [item for name, value in parameters.items() for item in ("-p", f"{name}:={_yaml(value)}")]
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "ffs_ros.ros.node", "--ros-args", *settings, *arguments],
+                [sys.executable, *program, "--ros-args", *settings, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},

@@ -60,7 +60,7 @@ def with_p(infos: Infos, index: int, value: float) -> Infos:
 # What is wrong, how to make it, and what its sentence says (a regular expression).
 BAD: dict[str, tuple[Callable[[], tuple[Image, Image, Infos]], str]] = {
     "unequal sizes": (lambda: (image(), image(HEIGHT, WIDTH - 2), camera()), "is 64x48 and the right one 62x48"),
-    "wrong encoding": (lambda: (image(encoding="nv21"), image(), camera()), "left camera: encoding 'nv21'"),
+    "wrong encoding": (lambda: (image(encoding="rgb565"), image(), camera()), "left camera: encoding 'rgb565'"),
     "no encoding": (lambda: (image(encoding=""), image(), camera()), "left camera: encoding ''"),
     "truncated data": (lambda: (image(), cut(image(), 5000), camera()), "right camera: .* 5000 bytes instead of 9216"),
     "no data": (lambda: (cut(image(), 0), image(), camera()), "left camera: .* 0 bytes instead of 9216"),

@@ -172,14 +172,11 @@ class SlowEngine:
         self.threads = {threading.current_thread()}
         self.runs = 0
         self.closed = False
-        self.fails = False
 
     def infer(self, feeds: Any) -> dict[str, np.ndarray]:
         assert self.go.wait(60)
         self.threads.add(threading.current_thread())
         self.runs += 1
-        if self.fails:
-            raise ZeroDivisionError("a bug in the engine")
         return {"disparity": np.full((1, 1, HEIGHT, WIDTH), 8.0, np.float32)}
 
     def close(self) -> None:
@@ -266,19 +263,27 @@ def test_a_pair_that_nobody_wants_is_not_matched(graph: Graph, managed: Any, mes
 
 
 def test_a_bug_is_shown_and_survived(
-    graph: Graph, managed: Any, messages: list[Any], capfd: pytest.CaptureFixture[str]
+    graph: Graph,
+    managed: Any,
+    messages: list[Any],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An exception that nobody expected is logged with its traceback once, counted, and the next pair comes out."""
-    node, engine = managed
+    node, _ = managed
     graph.exchange(*messages, camera_infos(CAMERA))
-    engine.fails = True
+
+    def publish(*_: Any) -> None:
+        raise ZeroDivisionError("a bug in the outputs")
+
+    monkeypatch.setattr(node._outputs, "publish", publish)
     for count in range(5):
         graph.publish_pair(*messages, camera_infos(CAMERA))
         graph.wait(lambda count=count: node.frames.counts.failed == count + 1, "a failure")
-    engine.fails = False
+    monkeypatch.undo()
     graph.exchange(*messages, camera_infos(CAMERA))
     assert node.frames.counts.failed == 5
-    assert capfd.readouterr().err.count("ZeroDivisionError: a bug in the engine") == 1
+    assert capfd.readouterr().err.count("ZeroDivisionError: a bug in the outputs") == 1
 
 
 def test_one_thread_owns_the_engine(graph: Graph, managed: Any, messages: list[Any]) -> None:

@@ -8,7 +8,7 @@ too.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from ffs_ros.errors import FileError
@@ -18,6 +18,7 @@ PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 FAST_DDS_2_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 """The older name: Fast DDS 2 knows no other, on Kilted rmw_fastrtps still takes it and says that it is deprecated."""
 BUILTIN_TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
+PUBLICATION_MODE_VARIABLE = "RMW_FASTRTPS_PUBLICATION_MODE"
 
 _FAST_DDS_2_DISTROS = ("humble", "iron", "jazzy")
 
@@ -49,6 +50,15 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
     if chosen or not _is_fast_dds(env.get("RMW_IMPLEMENTATION", "")) or _stays_local(env):
         return {}
     return {_variable(env): str(profile_path())}
+
+
+def publish_from_a_thread(env: MutableMapping[str, str]) -> None:
+    """Have Fast DDS, in a process whose environment is ``env``, send from a thread of its own, unless the user chose.
+
+    Otherwise ``publish`` returns only when a megabyte image has been copied once more, into the shared memory, and
+    rclpy holds Python's lock meanwhile.
+    """
+    env.setdefault(PUBLICATION_MODE_VARIABLE, "ASYNCHRONOUS")
 
 
 def profile_warning(env: Mapping[str, str] | None = None, middleware: str | None = None) -> str | None:

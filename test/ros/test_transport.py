@@ -14,7 +14,13 @@ import pytest
 
 from ffs_ros.errors import FileError
 from ffs_ros.ros import transport
-from ffs_ros.ros.transport import environment, lost_images_remedy, profile_path, profile_warning
+from ffs_ros.ros.transport import (
+    environment,
+    lost_images_remedy,
+    profile_path,
+    profile_warning,
+    publish_from_a_thread,
+)
 
 FAST_DDS = "rmw_fastrtps_cpp"
 DDS = {"dds": "http://www.eprosima.com"}
@@ -23,6 +29,16 @@ DDS = {"dds": "http://www.eprosima.com"}
 def test_the_source_tree_has_its_own_profile(checkout):
     """In a checkout the profile is the one in config/."""
     assert profile_path() == checkout / "config" / "fastdds_large_images.xml"
+
+
+def test_the_node_publishes_from_a_thread_unless_the_user_chose() -> None:
+    """rmw_fastrtps reads the mode from the environment when ROS starts."""
+    plain: dict[str, str] = {}
+    publish_from_a_thread(plain)
+    chosen = {"RMW_FASTRTPS_PUBLICATION_MODE": "SYNCHRONOUS"}
+    publish_from_a_thread(chosen)
+    assert plain == {"RMW_FASTRTPS_PUBLICATION_MODE": "ASYNCHRONOUS"}
+    assert chosen == {"RMW_FASTRTPS_PUBLICATION_MODE": "SYNCHRONOUS"}
 
 
 @pytest.mark.parametrize("packages", ["lib/python3.12/site-packages", "local/lib/python3.10/dist-packages"])

@@ -66,8 +66,17 @@ class NodeConfig:
     mask_out_of_view: bool = _parameter(
         False, "Mask pixels whose match lies left of the right image (x - d < 0).", read_only=False
     )
+    image_transport: str = _parameter(
+        "raw",
+        "How the images come: 'raw' (Image on their topics) or 'compressed' (CompressedImage, JPEG or PNG, on "
+        "TOPIC/compressed).",
+        choices=("raw", "compressed"),
+    )
+    rectify: bool = _parameter(
+        False, "Take raw images (left/image_raw, right/image_raw) and rectify them as K, D, R and P of CameraInfo say.",
+    )  # fmt: skip
     bit_depth: int = _parameter(
-        16, "Bits that the sensor fills in 16-bit images (mono16, 16UC1); with 16 a 12-bit camera's are nearly black.",
+        16, "Bits that the sensor fills in 16-bit images; with 16 a 12-bit camera's are nearly black.",
         unit="bit", minimum=8, maximum=16, read_only=False,
     )  # fmt: skip
     depth_encoding: str = _parameter(

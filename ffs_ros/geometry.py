@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -109,6 +109,11 @@ class StereoCamera:
         """cx_left - cx_right: the disparity of a point at infinity (negative on verged rigs such as Middlebury's)."""
         return self.cx_left_px - self.cx_right_px
 
+    def matrix(self, side: str) -> np.ndarray:
+        """fx 0 cx, 0 fy cy, 0 0 1 of the 'left' or the 'right' camera: float64 (3,3)."""
+        cx_px = self.cx_left_px if side == "left" else self.cx_right_px
+        return np.array([[self.fx_px, 0.0, cx_px], [0.0, self.fy_px, self.cy_px], [0.0, 0.0, 1.0]])
+
     def check_image_size(self, height: int, width: int) -> None:
         """Raises CalibrationError when images of this size are not what the calibration is for."""
         if (height, width) != (self.height, self.width):
@@ -154,6 +159,53 @@ def points_from_depth(depth_HW: np.ndarray, camera: StereoCamera) -> np.ndarray:
     return points_HW3
 
 
+class Readout(NamedTuple):
+    """Which pixels of the sensor one image has: of a region of interest each block of ``binning`` makes one.
+
+    The same formulas as image_geometry's, so that our points agree with those of other nodes.
+    """
+
+    x_offset: int
+    y_offset: int
+    binning_x: int
+    binning_y: int
+    width: int
+    height: int
+    """Size of the image as it is delivered: blocks that are not whole are left out."""
+
+    @classmethod
+    def of(cls, info: Any) -> Readout:
+        """What a CameraInfo says (REP 104): 0 for the binning is 1, 0 for the region's size is the whole sensor."""
+        binning_x, binning_y = (max(1, int(getattr(info, name, 1))) for name in ("binning_x", "binning_y"))
+        roi = getattr(info, "roi", None)
+        x_offset, y_offset, width, height = (
+            (roi.x_offset, roi.y_offset, roi.width, roi.height) if roi is not None else (0, 0, 0, 0)
+        )
+        return cls(
+            x_offset=int(x_offset),
+            y_offset=int(y_offset),
+            binning_x=binning_x,
+            binning_y=binning_y,
+            width=int(width or info.width) // binning_x,
+            height=int(height or info.height) // binning_y,
+        )
+
+    def intrinsics(
+        self, fx: float, fy: float, cx: float, cy: float, corner: float = 0.0
+    ) -> tuple[float, float, float, float]:
+        """Those of the image from those of the sensor, in pixels of each.
+
+        image_geometry, and whoever reads P of a binned image, divides the coordinates of pixels' centres: ``corner`` 0.
+        With 0.5 they are counted from the image's corner, which is where the light falls on blocks of pixels.
+        """
+        return (
+            fx / self.binning_x,
+            fy / self.binning_y,
+            (cx - self.x_offset + corner) / self.binning_x - corner,
+            (cy - self.y_offset + corner) / self.binning_y - corner,
+        )
+
+
 @dataclass(frozen=True)
 class _Projection:
     """One CameraInfo's rectified projection, at the delivered resolution."""
@@ -180,23 +232,9 @@ class _Projection:
                 f"the {side} CameraInfo has P[0] = {p[0]:g} and P[5] = {p[5]:g}, so the camera is not calibrated: "
                 "expected focal lengths in pixels; run camera_calibration and publish its result"
             )
-        # REP 104: P is for the full sensor, of which the driver crops the region and then merges pixels.
-        # The same formulas as image_geometry, so that our points agree with those of other nodes.
-        binning_x = max(1, int(getattr(info, "binning_x", 1)))
-        binning_y = max(1, int(getattr(info, "binning_y", 1)))
-        roi = getattr(info, "roi", None)
-        x_offset, y_offset = (roi.x_offset, roi.y_offset) if roi is not None else (0, 0)
-        width = (roi.width if roi is not None else 0) or info.width
-        height = (roi.height if roi is not None else 0) or info.height
-        return cls(
-            width=int(width) // binning_x,
-            height=int(height) // binning_y,
-            fx=p[0] / binning_x,
-            fy=p[5] / binning_y,
-            cx=(p[2] - x_offset) / binning_x,
-            cy=(p[6] - y_offset) / binning_y,
-            tx=p[3] / binning_x,
-        )
+        readout = Readout.of(info)
+        fx, fy, cx, cy = readout.intrinsics(p[0], p[5], p[2], p[6])
+        return cls(readout.width, readout.height, fx, fy, cx, cy, tx=p[3] / readout.binning_x)
 
 
 def _require_equal_projections(left: _Projection, right: _Projection) -> None:

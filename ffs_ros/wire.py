@@ -5,6 +5,8 @@ Legend of shapes: H and W rows and columns of the image.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -15,9 +17,21 @@ from ffs_ros.encodings import LAYOUTS, Layout, check_picture_size, eight_bits
 from ffs_ros.errors import MessageError
 
 
+@contextmanager
+def errors_of(side: str) -> Iterator[None]:
+    """Put the name of a camera before whatever MessageError is raised within."""
+    try:
+        yield
+    except MessageError as error:
+        raise MessageError(f"{side} camera: {error}") from None
+
+
 def size_of_picture(msg: Any) -> tuple[int, int]:
-    """Rows and columns of an Image's or a CompressedImage's picture. Raises MessageError where the latter has none."""
-    return size_of_compressed(msg) if hasattr(msg, "format") else (int(msg.height), int(msg.width))
+    """Rows and columns of the picture in an Image or a CompressedImage. Raises MessageError for those that none has."""
+    if hasattr(msg, "format"):
+        return size_of_compressed(msg)
+    check_picture_size(int(msg.height), int(msg.width))
+    return int(msg.height), int(msg.width)
 
 
 def rgb_from_message(msg: Any, bit_depth: int = 16) -> np.ndarray:

@@ -7,6 +7,7 @@ with a ``namespace`` of its own and inside a ``GroupAction``, which keeps one's 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ TOPICS = {
     "left/camera_info": "left_camera_info",
     "right/image_rect": "right_image",
     "right/camera_info": "right_camera_info",
+}
+_MEANINGS = {
+    "image_rect": "image, rectified; with rectify the raw one, image_raw as a rule",
+    "camera_info": "CameraInfo",
 }
 RESPAWN_DELAY_S = 2.0
 
@@ -60,7 +65,7 @@ def _topics() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             argument,
             default_value=[LaunchConfiguration(f"{side}_namespace"), f"/{name}"],
-            description=f"Topic of the {side} camera's {'image, rectified' if name == 'image_rect' else 'CameraInfo'}.",
+            description=f"Topic of the {side} camera's {_MEANINGS[name]}.",
         )
         for (side, name), argument in ((topic.split("/"), argument) for topic, argument in TOPICS.items())
     ]
@@ -124,7 +129,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             name="stereo_node",
             namespace=given("namespace"),
             parameters=[given("params_file"), *([overrides] if overrides else [])],
-            remappings=[(topic, given(argument)) for topic, argument in TOPICS.items()],
+            remappings=_remaps(given),
             ros_arguments=["--log-level", given("log_level")] if given("log_level") else [],
             additional_env=environment(context.environment),
             output="both",
@@ -132,3 +137,12 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             respawn_delay=RESPAWN_DELAY_S,
         )
     ]
+
+
+def _remaps(given: Callable[[str], str]) -> list[tuple[str, str]]:
+    """Of all topics that the node may subscribe to: with ``rectify``, which a file may hold, it reads image_raw."""
+    remaps = [(topic, given(argument)) for topic, argument in TOPICS.items()]
+    for side in ("left", "right"):
+        image, namespace = given(f"{side}_image"), given(f"{side}_namespace")
+        remaps.append((f"{side}/image_raw", f"{namespace}/image_raw" if image == f"{namespace}/image_rect" else image))
+    return remaps

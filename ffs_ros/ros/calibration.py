@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ffs_ros.errors import CalibrationError
 from ffs_ros.geometry import StereoCamera
+from ffs_ros.rectification import StereoRectification
+from ffs_ros.wire import errors_of, size_of_picture
 
 PATIENCE_S = 1.0
 """How long a change of one side's CameraInfo waits for the other side's; a driver may also send that one only once."""
+
+
+class Calibrated(NamedTuple):
+    """What the two CameraInfo say about a pair of images."""
+
+    camera: StereoCamera
+    left_info: Any
+    """The rectified left image's CameraInfo."""
+    rectification: StereoRectification | None
+    """What the images are to go through first; None for images that are rectified."""
 
 
 class Calibration:
@@ -20,15 +33,20 @@ class Calibration:
     images. Setting and reading may happen on different threads.
     """
 
-    def __init__(self, left_topic: str, right_topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, left_topic: str, right_topic: str, rectify: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """With ``rectify`` the images are raw, and K, D and R count beside P."""
         self.left: Any = None
         self.right: Any = None
         self._topics = left_topic, right_topic
+        self._rectify = rectify
         self._clock = clock
         self._arrived_s = [0.0, 0.0]
         self._changed_s = [0.0, 0.0]
         self._numbers: Any = None
         self._camera: StereoCamera | None = None
+        self._rectification: StereoRectification | None = None
 
     def set_left(self, info: Any) -> None:
         """Take a left CameraInfo."""
@@ -42,13 +60,14 @@ class Calibration:
 
     def _note_arrival(self, side: int, before: Any, info: Any) -> None:
         self._arrived_s[side] = self._clock()
-        if before is not None and _numbers_of(before) != _numbers_of(info):
+        if before is not None and self._numbers_of(before) != self._numbers_of(info):
             self._changed_s[side] = self._arrived_s[side]
 
-    def camera_of(self, left_image: Any, right_image: Any) -> tuple[StereoCamera, Any]:
-        """The camera that took these images, and the left CameraInfo itself.
+    def of_pair(self, left_image: Any, right_image: Any) -> Calibrated:
+        """What holds for these images, Image or CompressedImage.
 
-        Raises CalibrationError when one is missing, they describe no stereo camera or not that of the images.
+        Raises CalibrationError when a CameraInfo is missing, they describe no stereo camera or not that of the images,
+        MessageError when a compressed image does not say its size.
         """
         left, right = self.left, self.right
         for info, topic in zip((left, right), self._topics, strict=True):
@@ -58,15 +77,29 @@ class Calibration:
                     "camera_info or remap the topic (a driver that sends it only once needs "
                     f"qos_overrides.{topic}.subscription.durability: transient_local)"
                 )
-        numbers = _numbers_of(left), _numbers_of(right)
+        numbers = self._numbers_of(left), self._numbers_of(right)
         if self._camera is None or numbers != self._numbers:
             camera = StereoCamera.from_camera_info(left, right)
             if self._camera is not None:
                 self._check_changed_together(left, right, numbers)
-            self._camera, self._numbers = camera, numbers
+            self._camera, self._numbers, self._rectification = camera, numbers, None
         _check_sides(left_image, right_image, left, right)
-        self._camera.check_image_size(left_image.height, left_image.width)
-        return self._camera, left
+        with errors_of("left"):
+            self._camera.check_image_size(*size_of_picture(left_image))
+        if not self._rectify:
+            return Calibrated(self._camera, left, None)
+        if self._rectification is None:
+            self._rectification = StereoRectification.of(left, right, self._camera)
+        return Calibrated(self._camera, _rectified_info(left), self._rectification)
+
+    def _numbers_of(self, info: Any) -> tuple[Any, ...]:
+        """Everything in a CameraInfo that the camera and its rectification depend on."""
+        roi = info.roi
+        lens = (tuple(info.k), tuple(info.d), tuple(info.r), info.distortion_model) if self._rectify else ()
+        return (
+            info.height, info.width, tuple(info.p), info.binning_x, info.binning_y,
+            roi.x_offset, roi.y_offset, roi.height, roi.width, *lens,
+        )  # fmt: skip
 
     def _check_changed_together(self, left: Any, right: Any, numbers: Any) -> None:
         """Raises CalibrationError while only one side's half of a change (a moved region of interest) has come: the
@@ -83,13 +116,14 @@ class Calibration:
             )
 
 
-def _numbers_of(info: Any) -> tuple[Any, ...]:
-    """Everything in a CameraInfo that ``StereoCamera`` depends on."""
-    roi = info.roi
-    return (
-        info.height, info.width, tuple(info.p), info.binning_x, info.binning_y,
-        roi.x_offset, roi.y_offset, roi.height, roi.width,
-    )  # fmt: skip
+def _rectified_info(raw_info: Any) -> Any:
+    """The CameraInfo of the image that was rectified as ``raw_info`` says: the pinhole camera of its P."""
+    info = copy.copy(raw_info)
+    p = info.p
+    info.k = [p[0], 0.0, p[2], 0.0, p[5], p[6], 0.0, 0.0, 1.0]
+    info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    info.distortion_model, info.d = "plumb_bob", [0.0] * 5
+    return info
 
 
 def _check_sides(left_image: Any, right_image: Any, left_info: Any, right_info: Any) -> None:
@@ -99,5 +133,5 @@ def _check_sides(left_image: Any, right_image: Any, left_info: Any, right_info: 
     if images[0] != images[1] and images == infos[::-1]:
         raise CalibrationError(
             f"the left image's frame_id '{images[0]}' is that of the right CameraInfo, and the other way round: the "
-            "image topics are swapped; exchange the remaps of left/image_rect and right/image_rect"
+            "image topics are swapped; exchange the remaps of the left and the right image"
         )

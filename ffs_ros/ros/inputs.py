@@ -7,13 +7,14 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import qos_policy_name_from_kind
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
+from ffs_ros.config import NodeConfig
 from ffs_ros.errors import FfsError
 from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.pairing import Pairing
@@ -22,6 +23,22 @@ from ffs_ros.ros.throttle import ThrottledLog
 
 LEFT_IMAGE, RIGHT_IMAGE = "left/image_rect", "right/image_rect"
 LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
+_COMPRESSED = "/compressed"
+
+
+def image_topics(node: LifecycleNode, config: NodeConfig) -> tuple[str, str]:
+    """The left and the right image's full names: raw ones where the node rectifies, and with the transport's ending.
+
+    As image_transport does it, the name without the ending is remapped, and what comes of it may be once more.
+    """
+
+    def full_name(topic: str) -> str:
+        name = node.resolve_topic_name(topic.replace("image_rect", "image_raw") if config.rectify else topic)
+        if config.image_transport == "raw":
+            return name
+        return node.resolve_topic_name(name.removesuffix(_COMPRESSED) + _COMPRESSED)
+
+    return full_name(LEFT_IMAGE), full_name(RIGHT_IMAGE)
 
 
 class Inputs:
@@ -30,6 +47,7 @@ class Inputs:
     def __init__(
         self,
         node: LifecycleNode,
+        config: NodeConfig,
         pairing: Pairing,
         calibration: Calibration,
         log: ThrottledLog,
@@ -46,8 +64,9 @@ class Inputs:
         try:
             self._subscribe(CameraInfo, LEFT_INFO, calibration.set_left)
             self._subscribe(CameraInfo, RIGHT_INFO, calibration.set_right)
-            self._subscribe(Image, LEFT_IMAGE, pairing.add_left)
-            self._subscribe(Image, RIGHT_IMAGE, pairing.add_right)
+            kind = Image if config.image_transport == "raw" else CompressedImage
+            for topic, callback in zip(image_topics(node, config), (pairing.add_left, pairing.add_right), strict=True):
+                self._subscribe(kind, topic, callback)
         except FfsError:
             self.destroy()
             raise

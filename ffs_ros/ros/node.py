@@ -26,7 +26,7 @@ from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.drop_log import DropLog
 from ffs_ros.ros.finding_log import FindingLog
 from ffs_ros.ros.frame_log import FrameLog
-from ffs_ros.ros.inputs import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO, Inputs
+from ffs_ros.ros.inputs import LEFT_INFO, RIGHT_INFO, Inputs, image_topics
 from ffs_ros.ros.live_engine import LiveEngine
 from ffs_ros.ros.missing_engine import build, turn_to_build
 from ffs_ros.ros.outputs import Outputs
@@ -176,18 +176,20 @@ class StereoNode(LifecycleNode):
                 tolerance_s=config.approximate_sync_tolerance_seconds,
                 queue_size=config.queue_size,
             )
-        calibration = Calibration(self.resolve_topic_name(LEFT_INFO), self.resolve_topic_name(RIGHT_INFO))
+        calibration = Calibration(
+            self.resolve_topic_name(LEFT_INFO), self.resolve_topic_name(RIGHT_INFO), rectify=config.rectify
+        )
         assert self._engine is not None
         assert self._outputs is not None
         self._pipeline = Pipeline(self._engine, calibration, self._outputs, self.frames, self._parameter, self._now_ns)
-        self.inputs = Inputs(self, self.pairing, calibration, self._log, lost_images_remedy)
-        image_topics = self.resolve_topic_name(LEFT_IMAGE), self.resolve_topic_name(RIGHT_IMAGE)
-        self._report = PairingReport(self.pairing, image_topics, self.count_publishers, lost_images_remedy)
+        self.inputs = Inputs(self, config, self.pairing, calibration, self._log, lost_images_remedy)
+        topics = image_topics(self, config)
+        self._report = PairingReport(self.pairing, topics, self.count_publishers, lost_images_remedy)
         # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
         self._report_timer = self.create_timer(
             REPORT_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self.get_logger().info(f"{' and '.join(image_topics)}: {self.pairing.describe()}")
+        self.get_logger().info(f"{' and '.join(topics)}: {self.pairing.describe()}")
 
     def _parameter(self, name: str) -> Any:
         return self.get_parameter(name).value

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ffs_ros.errors import EngineFailed, FfsError, MessageError
+from ffs_ros.errors import EngineFailed, FfsError
 from ffs_ros.left_right_check import right_disparity
 from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.frame_log import FrameLog, FrameTimes
 from ffs_ros.ros.live_engine import LiveEngine
 from ffs_ros.ros.outputs import Matched, Outputs, Wanted
 from ffs_ros.ros.sync import stamp_ns
-from ffs_ros.wire import rgb_from_image
+from ffs_ros.wire import errors_of, rgb_from_message
 
 
 class Pipeline:
-    """Takes pairs of Image messages to ``outputs`` and says in ``frames`` what became of them."""
+    """Takes pairs of Image or CompressedImage messages to ``outputs`` and says in ``frames`` what became of them."""
 
     def __init__(
         self,
@@ -71,15 +71,20 @@ class Pipeline:
     def _publish(self, wanted: Wanted, left: Any, right: Any, arrival_ns: int, started_ns: int) -> Matched | None:
         """Gives what the engine answered, where that was needed."""
         matched = None
+        # Before decoding, because it compares the size that a compressed image claims.
+        camera, left_info, rectification = self._calibration.of_pair(left, right)
         if wanted.matching:
             bit_depth = self._parameter("bit_depth")
             left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
-        camera, left_info = self._calibration.camera_of(left, right)
+            if rectification is not None:
+                left_HW3, right_HW3 = rectification.images(left_HW3, right_HW3)
         decoded_ns = time.monotonic_ns()
         if wanted.matching:
             matcher = self._engine.matcher
             matcher.mask_out_of_view = self._parameter("mask_out_of_view")
             disparity_HW = self._engine.match(left_HW3, right_HW3)
+            if rectification is not None:
+                rectification.mask_unseen(disparity_HW)
             max_disparity_px = matcher.max_disparity_px(*disparity_HW.shape)
             self.newest = matched = Matched(left_HW3, right_HW3, disparity_HW, camera, max_disparity_px)
         matched_ns = time.monotonic_ns()
@@ -108,7 +113,5 @@ class Pipeline:
 
 
 def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:
-    try:
-        return rgb_from_image(image, bit_depth)
-    except MessageError as error:
-        raise MessageError(f"{side} camera: {error}") from None
+    with errors_of(side):
+        return rgb_from_message(image, bit_depth)

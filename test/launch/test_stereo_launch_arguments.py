@@ -85,7 +85,7 @@ def test_without_arguments_the_parameter_file_decides(start, checkout):
     (node,) = start({})
     assert node.argv[:3] == [sys.executable, "-m", "ffs_ros.ros.node"]
     assert [Path(file).resolve() for file in node.after("--params-file")] == [checkout / "config" / "stereo.yaml"]
-    topics = ("left/image_rect", "left/camera_info", "right/image_rect", "right/camera_info")
+    topics = [f"{side}/{name}" for side in ("left", "right") for name in ("image_rect", "image_raw", "camera_info")]
     assert node.remaps == {"__node": "stereo_node", "__ns": "/", **{topic: topic for topic in topics}}
     assert "--log-level" not in node.argv
 
@@ -129,7 +129,8 @@ def test_topics_follow_the_sides_namespaces_or_are_named_one_by_one(start):
     (node,) = start({"left_namespace": "/camera/infra1", "right_namespace": "infra2", "right_image": "/other/image"})
     assert node.remaps["left/image_rect"] == "/camera/infra1/image_rect"
     assert node.remaps["left/camera_info"] == "/camera/infra1/camera_info"
-    assert node.remaps["right/image_rect"] == "/other/image"
+    assert node.remaps["left/image_raw"] == "/camera/infra1/image_raw"
+    assert node.remaps["right/image_rect"] == node.remaps["right/image_raw"] == "/other/image"
     assert node.remaps["right/camera_info"] == "infra2/camera_info"
 
 

@@ -96,7 +96,8 @@ class Outputs(NamedTuple):
 class Graph:
     """A camera and a consumer in this process. ``exchange`` is one pair there and back."""
 
-    def __init__(self, subscribe: bool = True) -> None:
+    def __init__(self, subscribe: bool = True, image_kind: type = Image, image: str = "image_rect") -> None:
+        """``image_kind`` is the camera's messages', ``image`` their topics' name below ``left/`` and ``right/``."""
         self.context = rclpy.context.Context()
         rclpy.init(context=self.context)
         self.node = rclpy.create_node("stereo_test", context=self.context)
@@ -106,8 +107,9 @@ class Graph:
         self.publishers = {
             topic: create(kind, topic, qos_profile_sensor_data)
             for side in ("left", "right")
-            for topic, kind in ((f"{side}/image_rect", Image), (f"{side}/camera_info", CameraInfo))
+            for topic, kind in ((f"{side}/{image}", image_kind), (f"{side}/camera_info", CameraInfo))
         }
+        self._image = image
         self.received: dict[str, dict[int, Any]] = {"disparity": {}, "depth/image_rect": {}, "depth/camera_info": {}}
         self.subscriptions: list[Any] = []
         if subscribe:
@@ -155,7 +157,7 @@ class Graph:
         """Send as a driver does, best effort."""
         self.publishers[topic].publish(message)
 
-    def publish_pair(self, left: Image, right: Image, infos: tuple[CameraInfo, CameraInfo] | None) -> int:
+    def publish_pair(self, left: Any, right: Any, infos: tuple[CameraInfo, CameraInfo] | None) -> int:
         """Send one pair under a new stamp, CameraInfo first; gives the stamp in ns."""
         header = self.next_header()
         if infos is not None:
@@ -164,10 +166,10 @@ class Graph:
                 self.publish(f"{side}/camera_info", info)
         for side, image in (("left", left), ("right", right)):
             image.header = Header(stamp=header.stamp, frame_id=f"camera_{side}_optical_frame")
-            self.publish(f"{side}/image_rect", image)
+            self.publish(f"{side}/{self._image}", image)
         return stamp_ns_of(left)
 
-    def exchange(self, left: Image, right: Image, infos: tuple[CameraInfo, CameraInfo] | None) -> Outputs:
+    def exchange(self, left: Any, right: Any, infos: tuple[CameraInfo, CameraInfo] | None) -> Outputs:
         """Send the pair, again where it is lost on a loaded machine, until all outputs carry its stamp."""
         self.wait_for_node()
         end, patience_s = time.monotonic() + PATIENCE_S, 0.2

@@ -1,9 +1,11 @@
 """Keeps the types where TensorRT chooses them: weakly typed networks of 8.6 and 10.
 
-An fp16 graph of ours says which of its nodes compute in fp32 (``full_nodes``), so every layer is held to the type that
-a strongly typed build would give it: what is fp32 stays so, and no layer is tried, or run, in the other type. In an
-fp32 graph, TAO's say, what is known to need fp32 is found by its kind, and the builder is free elsewhere: norms,
-softmax and means, roots, the arithmetic directly before and after them, and its constants.
+An fp16 graph of ours says which of its nodes compute in fp32 (``full_nodes``), so what is fp32 there is held to it.
+Held to fp16 is what takes long to try in the other type: convolutions, and arithmetic on what they give. The rest stays
+the builder's. Its compiler Myelin takes products, look-ups and transpositions in whole regions, and on an H200 8.6.1
+had no implementation for two of these with their layers held; of one it said so after 214 s. In an fp32 graph, TAO's say,
+what is known to need fp32 is found by its kind, and the builder is free elsewhere: norms, softmax and means, roots, the
+arithmetic directly before and after them, and its constants.
 """
 
 from __future__ import annotations
@@ -17,14 +19,17 @@ from ffs_ros.full_nodes import node_of
 
 _SENSITIVE = ("SOFTMAX", "REDUCE", "NORMALIZATION", "UNARY")
 _ARITHMETIC = ("ELEMENTWISE", "SCALE")
+_CONVOLUTIONS = ("CONVOLUTION", "DECONVOLUTION")
+_POINTWISE = ("ACTIVATION", "ELEMENTWISE", "SCALE", "UNARY")
 _LEFT_ALONE = ("SHAPE", "CAST", "IDENTITY", "ASSERTION", "CONDITION", "TRIP_LIMIT")
 """Kinds whose precision is not to be chosen."""
 _LOOSENED = (
-    "not every layer that is fp16 in the graph has a kernel of that precision: what is fp32 in the graph is held to "
-    "it, the rest is the builder's choice"
+    "{} layers that are fp16 in the graph have no kernel of that precision with their neighbours: their type is the "
+    "builder's choice; what is fp32 in the graph is held to it"
 )
 _NO_KERNEL = re.compile(
-    r"(could not find any|no supported formats|no implementation)(?!.*(workspace|memory))", re.IGNORECASE
+    r"(could not find any|no supported formats|no implementation)(?!.*(?:workspace|memory))[^{]*(?:\{(.*)\})?",
+    re.IGNORECASE,
 )
 
 
@@ -33,26 +38,42 @@ class Held(NamedTuple):
 
     fp32: list[Any]
     fp16: list[Any]
+    order: list[str]
+    """The names of all layers of the network."""
 
     def loosen(self, said: Messages) -> bool:
         """Let go of fp16, and warn, where the builder's errors say that some layer has no kernel of its type.
 
-        Returns whether there was something to let go of, so that another attempt makes sense.
+        In the regions that they name, or everywhere when that is nowhere. Returns whether there was something to let go
+        of, so that another attempt makes sense.
         """
-        if not self.fp16 or not any(_NO_KERNEL.search(error) for error in said.errors):
+        regions = [self._region(match[2] or "") for error in said.errors if (match := _NO_KERNEL.search(error))]
+        named = set().union(*regions)
+        let_go = [layer for layer in self.fp16 if layer.name in named] or (self.fp16[:] if regions else [])
+        if not let_go:
             return False
-        for layer in self.fp16:
+        for layer in let_go:
             layer.reset_precision()
             for index in range(layer.num_outputs):
                 layer.reset_output_type(index)
-        self.fp16.clear()
+        kept = [layer for layer in self.fp16 if layer not in let_go]
+        self.fp16[:] = kept
         said.errors.clear()
-        said.warnings.append(_LOOSENED)
+        said.warnings.append(_LOOSENED.format(len(let_go)))
         return True
+
+    def _region(self, named: str) -> set[str]:
+        """The layers of ``{ForeignNode[first...last]}``, or of a single fused one, ``a + b``."""
+        ends = [{*end.split(" + ")} for end in named.removeprefix("ForeignNode[").removesuffix("]").split("...")]
+        places = [[index for index, name in enumerate(self.order) if name in end] for end in ends]
+        if not all(places):
+            return set()
+        found = [index for end in places for index in end]
+        return set(self.order[min(found) : max(found) + 1])
 
 
 def pin(trt: Any, network: Any, full_nodes: Set[str] | None) -> Held:
-    """Hold the layers of ``network`` to their types: all of them where the graph names its fp32 nodes.
+    """Hold layers of ``network`` to the types that they have in the graph; which, is said above.
 
     Integers, and layers whose types are their purpose, are left alone.
     """
@@ -63,7 +84,9 @@ def pin(trt: Any, network: Any, full_nodes: Set[str] | None) -> Held:
         full = [index in sensitive or None for index in range(len(layers))]
     else:
         full = full_of(trt, layers, full_nodes)
-    held = Held([], [])
+        convolved = _convolved(trt, layers)
+        full = [one or (False if index in convolved else None) for index, one in enumerate(full)]
+    held = Held([], [], [layer.name for layer in layers])
     for layer, one in zip(layers, full, strict=True):
         if one is None or layer.type.name in _LEFT_ALONE or not _floating(trt, layer):
             continue
@@ -100,6 +123,27 @@ def full_of(trt: Any, layers: Sequence[Any], full_nodes: Set[str]) -> list[bool 
         return not found or not full_nodes.isdisjoint(found)  # what belongs to nothing is on the safe side in fp32
 
     return [full(index) for index in range(len(layers))]
+
+
+def _convolved(trt: Any, layers: Sequence[Any]) -> set[int]:
+    """Indices of the convolutions, and of the arithmetic on what they and the network's inputs give."""
+    sources = _sources(layers)
+    found: set[int] = set()
+    for index, layer in enumerate(layers):  # in the order in which they run
+        kind = layer.type.name
+        pointwise = kind in _POINTWISE and (kind != "UNARY" or "Erf" in layer.name)
+        computed = [maker for maker in sources[index] if not _constant(maker, layers, sources)]
+        if _floating(trt, layer) and (kind in _CONVOLUTIONS or (pointwise and found.issuperset(computed))):
+            found.add(index)
+    return found
+
+
+def _constant(index: int, layers: Sequence[Any], sources: list[list[int]]) -> bool:
+    """Whether a layer gives a constant, perhaps reshaped."""
+    kind = layers[index].type.name
+    return kind == "CONSTANT" or (
+        kind == "SHUFFLE" and [layers[maker].type.name for maker in sources[index]] == ["CONSTANT"]
+    )
 
 
 def _nearest(start: int, towards: Sequence[list[int]], nodes: Sequence[str | None]) -> set[str]:
@@ -154,11 +198,7 @@ def _sensitive(layers: Sequence[Any]) -> set[int]:
     waiting = list(found)
     while waiting:
         for maker in sources[waiting.pop()]:
-            if maker not in found and (kinds[maker] == "CONSTANT" or _constant_reshaped(maker, kinds, sources)):
+            if maker not in found and _constant(maker, layers, sources):
                 found.add(maker)
                 waiting.append(maker)
     return found
-
-
-def _constant_reshaped(layer: int, kinds: list[str], sources: list[list[int]]) -> bool:
-    return kinds[layer] == "SHUFFLE" and [kinds[maker] for maker in sources[layer]] == ["CONSTANT"]

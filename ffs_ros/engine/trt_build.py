@@ -143,7 +143,7 @@ class Network:
         config.builder_optimization_level = settings.optimization_level
         config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is to be fp32; TensorFloat-32 rounds as fp16 does
         tensorrt.avoid_libraries(config)
-        self.pins = Held([], [])
+        self.pins = Held([], [], [])
         if settings.precision == FP16 and not self.strong:
             config.set_flag(trt.BuilderFlag.FP16)
             config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
@@ -160,7 +160,7 @@ class Network:
             cache = cache_path(self.tensorrt, gpu.name)
             held = use_cache(self.config, cache)
         plan = self.builder.build_serialized_network(self.network, self.config)
-        if plan is None and self.pins.loosen(self.tensorrt.logger):
+        while plan is None and self.pins.loosen(self.tensorrt.logger):
             plan = self.builder.build_serialized_network(self.network, self.config)
         if plan is None:
             raise _refusal(self.tensorrt, self.settings)

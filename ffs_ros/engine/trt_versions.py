@@ -135,6 +135,8 @@ class Messages:
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=_MOST_MESSAGES)
         self.warnings: deque[str] = deque(maxlen=_MOST_MESSAGES)
+        self.listener: Callable[[str], None] | None = None
+        """Hears everything, thousands of sentences about each layer, to find out what a build spends its time on."""
 
     def clear(self) -> None:
         self.errors.clear()
@@ -155,6 +157,8 @@ def _logger(trt: Any) -> Any:
                 self.errors.append(" ".join(message.split()))
             elif severity == trt.ILogger.WARNING:
                 self.warnings.append(" ".join(message.split()))
+            if self.listener is not None:
+                self.listener(message)
 
     return Logger()
 

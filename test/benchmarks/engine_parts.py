@@ -3,7 +3,8 @@
 python3 test/benchmarks/engine_parts.py MODEL.onnx [--part features ...] [--optimization-level 3] [--layers 15]
 
 Needs TensorRT, PyCUDA, onnx and a GPU. Without a timing cache, so that build times are those of a first build; nothing
-is installed. ``--one-plan`` takes the network in one piece.
+is installed. ``--one-plan`` takes the network in one piece; ``--log`` writes what the builder says, with the second at
+which it said it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,12 @@ def main() -> None:
     parser.add_argument("--optimization-level", type=int, default=3)
     parser.add_argument("--workspace", type=float, default=4.0, help="GiB")
     parser.add_argument("--layers", type=int, default=15, help="how many of the slowest to print")
+    parser.add_argument("--log", type=Path)
     args = parser.parse_args()
     tensorrt, gpu, graph = imported(), opened_gpu(0), Graph(args.onnx)
     print(f"{tensorrt.title}, {gpu.name}; {args.onnx.name}, optimisation level {args.optimization_level}")
+    if args.log:
+        tensorrt.logger.listener = written_to(args.log)
     settings = Settings(
         "fp16" if graph.typed else "fp32", graph.typed, args.workspace, args.optimization_level, None, False
     )
@@ -52,6 +57,9 @@ def main() -> None:
             content = network.plan(gpu)
             took_s = time.perf_counter() - begin_s
             held = f"held to fp32 {len(network.pins.fp32)}, to fp16 {len(network.pins.fp16)}"
+            for warning in dict.fromkeys(tensorrt.logger.warnings):
+                print(f"  {warning[:200]}")
+            tensorrt.logger.clear()
             print(
                 f"\n{source.name}: {source.nodes} nodes, built in {took_s:.0f} s, {len(content) / 1e6:.1f} MB; {held}"
             )
@@ -59,6 +67,16 @@ def main() -> None:
             total_ms, total_s = total_ms + ms * source.repeat, total_s + took_s
         print(f"\nall of it: {total_ms:.3f} ms, built in {total_s:.0f} s")
     gpu.close()
+
+
+def written_to(path: Path) -> Callable[[str], None]:
+    """What a logger tells everything to."""
+    begin_s, file = time.perf_counter(), path.open("w", buffering=2**16)
+
+    def write(message: str) -> None:
+        file.write(f"{time.perf_counter() - begin_s:7.2f} {message[:200]}\n")
+
+    return write
 
 
 def measured(tensorrt: TensorRt, gpu: Gpu, source: Source, content: bytes, layers: int) -> float:

@@ -140,8 +140,8 @@ def test_layers_without_a_kernel_of_their_type_are_let_go(
 ) -> None:
     """One more attempt with the fp32 places held alone; the output and the manifest say so."""
     free: list[int] = []
-    layer = SimpleNamespace(num_outputs=1, reset_precision=lambda: None, reset_output_type=free.append)
-    monkeypatch.setattr(trt_build, "pin", lambda trt, network, full_nodes: Held([layer] * 3, [layer] * 2))
+    layer = SimpleNamespace(name="Conv_7", num_outputs=1, reset_precision=lambda: None, reset_output_type=free.append)
+    monkeypatch.setattr(trt_build, "pin", lambda trt, network, full_nodes: Held([layer] * 3, [layer] * 2, []))
 
     def works(config: Any) -> None:
         module.refuses = "" if free else "Error Code 10: Could not find any implementation for node gru/Conv_7"
@@ -150,7 +150,7 @@ def test_layers_without_a_kernel_of_their_type_are_let_go(
     code, out, err = built(proven_onnx("fp32"), "-o", "bp2.engine", "--precision", "fp16")
     assert code == 0
     assert "layers held to fp32: 3, to fp16: 0\n" in out
-    warning = "not every layer that is fp16 in the graph has a kernel of that precision"
+    warning = "2 layers that are fp16 in the graph have no kernel of that precision with their neighbours"
     assert err.startswith(f"  warning: {warning}")
     assert [one.split(":")[0] for one in read_manifest(tmp_path / "bp2.engine").warnings] == [warning]
     assert free == [0, 0]

@@ -3,7 +3,7 @@
 An fp16 graph of ours says which of its nodes compute in fp32 (``full_nodes``), so what is fp32 there is held to it.
 Held to fp16 is what takes long to try in the other type: convolutions, and arithmetic on what they give. The rest stays
 the builder's. Its compiler Myelin takes products, look-ups and transpositions in whole regions, and on an H200 8.6.1
-had no implementation for two of these with their layers held; of one it said so after 214 s. In an fp32 graph, TAO's say,
+had no implementation for two of these with their layers held; of one it said so after 214 s. In an fp32 graph (TAO's),
 what is known to need fp32 is found by its kind, and the builder is free elsewhere: norms, softmax and means, roots, the
 arithmetic directly before and after them, and its constants.
 """

@@ -1,10 +1,12 @@
 """Errors of an engine on the real stereo pairs with ground truth, beside those of OpenCV's SGBM.
 
-python test/benchmarks/real_pairs.py CHECKPOINT|MODEL.onnx|ffs-synthetic [--pairs FOLDER] [--out FOLDER]
+python test/benchmarks/real_pairs.py CHECKPOINT|ENGINE [--gpu N] [--pairs FOLDER] [--out FOLDER]
+    [--keep ANSWERS.npz] [--against ANSWERS.npz]
 
 All ground-truth pixels count, occluded ones too, at the pairs' own sizes; mb2006_aloe, whose disparities exceed the
 network's range, is inferred at half size and its disparity doubled. SGBM's figures have their holes filled. ``--out``
-receives left image, disparity and truth of each pair as a picture.
+receives left image, disparity and truth of each pair as a picture. ``--keep`` writes the disparities, and ``--against``
+says how far they are from those that another engine, perhaps on another machine, has kept.
 """
 
 from __future__ import annotations
@@ -59,14 +61,18 @@ def main() -> None:
     default = Path(os.environ.get("FFS_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "stereo"
     parser.add_argument("--pairs", type=Path, default=default)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--gpu", type=int, help="for an .engine file, or ONNX Runtime on a GPU")
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--against", type=Path)
     args = parser.parse_args()
     is_checkpoint = Path(args.engine).suffix in (".pth", ".safetensors")
-    engine: Engine = TorchEngine(Path(args.engine)) if is_checkpoint else open_engine(args.engine, gpu_index=None)
+    engine: Engine = TorchEngine(Path(args.engine)) if is_checkpoint else open_engine(args.engine, gpu_index=args.gpu)
     matcher = StereoMatcher(engine)
     print(
         f"{'pair':22} {'epe':>6} {'bp1 %':>6} {'bp2 %':>6} {'bp3 %':>6} {'D1 %':>6} {'density':>8}   SGBM: epe  bp2 %"
     )
     rows = []
+    answers: dict[str, np.ndarray] = {}
     for facts in json.loads((args.pairs / "manifest.json").read_text()):
         if not facts.get("baseline_sgbm"):
             continue
@@ -77,6 +83,7 @@ def main() -> None:
         found = scores(disparity_HW, truth_HW, counted(truth_HW, np.inf))
         sgbm = facts["baseline_sgbm"]["all"]
         rows.append((name, found, sgbm))
+        answers[name] = disparity_HW
         percent = " ".join(f"{100 * share:6.2f}" for share in (found.bp1, found.bp2, found.bp3, found.d1))
         print(
             f"{name:22} {found.epe:6.2f} {percent} {found.density:8.1%}        {sgbm['epe']:4.2f} {sgbm['bp2']:6.2f}",
@@ -92,6 +99,21 @@ def main() -> None:
         f"mean of the {len(real)} real pairs: epe {epe:.2f} px, bp2 {bp2:.2f} %; SGBM: epe "
         f"{np.mean([s['epe'] for *_, s in real]):.2f} px, bp2 {np.mean([s['bp2'] for *_, s in real]):.2f} %"
     )
+    if args.keep:
+        np.savez_compressed(args.keep, **answers)
+    if args.against:
+        _compare(answers, args.against)
+
+
+def _compare(answers: dict[str, np.ndarray], path: Path) -> None:
+    print(f"against {path}:\n{'pair':22} {'mean px':>9} {'max px':>8} {'bad-2 %':>9}")
+    with np.load(path) as others:
+        for name, disparity_HW in answers.items():
+            difference_HW = np.abs(disparity_HW - others[name])
+            print(
+                f"{name:22} {difference_HW.mean():9.5f} {difference_HW.max():8.4f} "
+                f"{100 * (difference_HW > 2).mean():9.4f}"
+            )
 
 
 def _halved(matcher: StereoMatcher, left: np.ndarray, right: np.ndarray) -> np.ndarray:

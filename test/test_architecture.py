@@ -49,6 +49,7 @@ PARTS = {  # a folder, or a file that has rules of its own
         {"", "checkpoint", "network", "scene"},
     ),
     "ros": Part({"numpy", "cv2"} | ROS, set(), {"", "engine"}),
+    "ros/doctor": Part({"numpy", "cv2"} | ROS, set(), {"", "ros"}),
     "tools": Part(
         {"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network", "training", "weights"}
     ),

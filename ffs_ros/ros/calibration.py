@@ -44,6 +44,8 @@ class Calibration:
         self._clock = clock
         self._arrived_s = [0.0, 0.0]
         self._changed_s = [0.0, 0.0]
+        self.changes = (0, 0)
+        """How often each side's numbers have changed."""
         self._numbers: Any = None
         self._camera: StereoCamera | None = None
         self._rectification: StereoRectification | None = None
@@ -62,6 +64,8 @@ class Calibration:
         self._arrived_s[side] = self._clock()
         if before is not None and self._numbers_of(before) != self._numbers_of(info):
             self._changed_s[side] = self._arrived_s[side]
+            left, right = self.changes
+            self.changes = (left + 1, right) if side == 0 else (left, right + 1)
 
     def of_pair(self, left_image: Any, right_image: Any) -> Calibrated:
         """What holds for these images, Image or CompressedImage.

@@ -6,10 +6,7 @@ import traceback
 from typing import Any
 
 from ffs_ros.errors import FfsError
-from ffs_ros.ros.throttle import ThrottledLog
-
-_LONGEST_SENTENCE = 1000
-"""Sentences quote what came in, and a damaged message may hold an encoding of a megabyte."""
+from ffs_ros.ros.throttle import LONGEST_SENTENCE, ThrottledLog
 
 
 class DropLog:
@@ -25,7 +22,7 @@ class DropLog:
         """One sentence for what the user can put right, the traceback for a bug; the next pair may be fine."""
         self._dropped += 1
         if isinstance(error, FfsError):
-            said = self._log.warn(f"a pair was dropped: {error}"[:_LONGEST_SENTENCE])
+            said = self._log.warn(str(error)[:LONGEST_SENTENCE], "a pair was dropped: ")
         else:
             lines = traceback.format_exception(error)
             said = self._log.warn("a pair was dropped by a bug; please report it:\n" + "".join(lines))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 try:
@@ -17,6 +16,7 @@ except ImportError:  # Humble
 from ffs_ros.config import NodeConfig
 from ffs_ros.errors import FfsError
 from ffs_ros.ros.calibration import Calibration
+from ffs_ros.ros.doctor.graph import input_findings
 from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.qos import checked_overrides, input_qos, overridable
 from ffs_ros.ros.throttle import ThrottledLog
@@ -60,38 +60,40 @@ class Inputs:
         self.lost = 0
         """Messages that the middleware knows it has lost on the way here."""
         # The executor serves what is ready in this order, so a first pair finds the CameraInfo that came with it.
-        self._subscriptions: list[Any] = []
+        self.subscriptions: list[Any] = []
+        self.info_topics = node.resolve_topic_name(LEFT_INFO), node.resolve_topic_name(RIGHT_INFO)
+        self.image_topics = image_topics(node, config)
         try:
             self._subscribe(CameraInfo, LEFT_INFO, calibration.set_left)
             self._subscribe(CameraInfo, RIGHT_INFO, calibration.set_right)
             kind = Image if config.image_transport == "raw" else CompressedImage
-            for topic, callback in zip(image_topics(node, config), (pairing.add_left, pairing.add_right), strict=True):
+            for topic, callback in zip(self.image_topics, (pairing.add_left, pairing.add_right), strict=True):
                 self._subscribe(kind, topic, callback)
         except FfsError:
             self.destroy()
             raise
 
+    def loss(self) -> str:
+        """A sentence about the messages that were lost, with the remedy."""
+        remedy = self._lost_images_remedy()
+        return f"{self.lost} of the cameras' messages were lost on the way here" + (f"; {remedy}" if remedy else "")
+
     def destroy(self) -> None:
         """Unsubscribe."""
-        for subscription in self._subscriptions:
+        for subscription in self.subscriptions:
             self._node.destroy_subscription(subscription)
 
     def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
         name = self._node.resolve_topic_name(topic)
 
         def incompatible(event: Any) -> None:
-            policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._log.warn(
-                f"a publisher of {name} does not offer the {policy} that this node asks for, so nothing arrives; "
-                f"set qos_overrides.{name}.subscription.{policy.lower()} to what it offers"
-            )
+            for subscription in self.subscriptions:
+                for finding in input_findings(self._node, subscription).findings:
+                    self._log.warn(finding.sentence)
 
         def lost(event: Any) -> None:
             self.lost += event.total_count_change
-            remedy = self._lost_images_remedy()
-            self._log.warn(
-                f"{self.lost} of the cameras' messages were lost on the way here" + (f"; {remedy}" if remedy else "")
-            )
+            self._log.warn(self.loss())
 
         def create(**events: Any) -> Any:
             return self._node.create_subscription(
@@ -101,6 +103,6 @@ class Inputs:
 
         with checked_overrides(name):
             try:
-                self._subscriptions.append(create(message_lost=lost))
+                self.subscriptions.append(create(message_lost=lost))
             except UnsupportedEventTypeError:  # not every middleware can tell
-                self._subscriptions.append(create())
+                self.subscriptions.append(create())

@@ -13,25 +13,23 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from ffs_ros.advice import few_answers
 from ffs_ros.engine.recipe import recipe_for
 from ffs_ros.errors import BuildError, EngineError, EngineLost, FfsError, NotBuiltHere
-from ffs_ros.finding import Finding, Level
+from ffs_ros.finding import Finding
 from ffs_ros.ros import params
 from ffs_ros.ros.calibration import Calibration
+from ffs_ros.ros.doctor.doctor import Doctor
 from ffs_ros.ros.drop_log import DropLog
 from ffs_ros.ros.finding_log import FindingLog
 from ffs_ros.ros.frame_log import FrameLog
-from ffs_ros.ros.inputs import LEFT_INFO, RIGHT_INFO, Inputs, image_topics
+from ffs_ros.ros.inputs import LEFT_INFO, RIGHT_INFO, Inputs
 from ffs_ros.ros.live_engine import LiveEngine
 from ffs_ros.ros.missing_engine import build, turn_to_build
 from ffs_ros.ros.outputs import Outputs
 from ffs_ros.ros.pairing import Pairing
-from ffs_ros.ros.pairing_report import PairingReport
 from ffs_ros.ros.pipeline import Pipeline
 from ffs_ros.ros.process import run
 from ffs_ros.ros.throttle import ThrottledLog
@@ -65,6 +63,7 @@ class StereoNode(LifecycleNode):
         self._worker: Worker | None = None
         self._engine: LiveEngine | None = None
         self._outputs: Outputs | None = None
+        self._doctor: Doctor | None = None
         self._report_timer: Any = None
         self._engine_lost = self.create_guard_condition(self._give_up)
         self._pipeline: Pipeline | None = None
@@ -183,13 +182,15 @@ class StereoNode(LifecycleNode):
         assert self._outputs is not None
         self._pipeline = Pipeline(self._engine, calibration, self._outputs, self.frames, self._parameter, self._now_ns)
         self.inputs = Inputs(self, config, self.pairing, calibration, self._log, lost_images_remedy)
-        topics = image_topics(self, config)
-        self._report = PairingReport(self.pairing, topics, self.count_publishers, lost_images_remedy)
+        pipeline = self._pipeline
+        self._doctor = Doctor(
+            self, self._log, self.pairing, calibration, self.inputs, self._outputs.publishers, lambda: pipeline.newest
+        )
         # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
         self._report_timer = self.create_timer(
             REPORT_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self.get_logger().info(f"{' and '.join(topics)}: {self.pairing.describe()}")
+        self.get_logger().info(f"{' and '.join(self.inputs.image_topics)}: {self.pairing.describe()}")
 
     def _parameter(self, name: str) -> Any:
         return self.get_parameter(name).value
@@ -201,6 +202,10 @@ class StereoNode(LifecycleNode):
         if self._report_timer is not None:
             self.destroy_timer(self._report_timer)
             self._report_timer = None
+        if self._doctor is not None:
+            self._doctor.close()
+            self._doctor = None
+            self.findings = []
         if self.inputs is not None:
             self.inputs.destroy()
             self.inputs = None
@@ -228,13 +233,8 @@ class StereoNode(LifecycleNode):
 
     def _look(self) -> None:
         """Find out what is wrong, and say it."""
-        sentence = self._report.look(REPORT_PERIOD_S)
-        self.findings = [Finding("images do not pair", Level.WARN, sentence)] if sentence else []
-        assert self._pipeline is not None
-        newest, self._pipeline.newest = self._pipeline.newest, None
-        few = None if newest is None else few_answers(float(np.isfinite(newest.disparity_HW).mean()))
-        if few is not None:
-            self.findings.append(Finding("few answers", Level.WARN, few))
+        assert self._doctor is not None
+        self.findings = self._doctor.look(REPORT_PERIOD_S)
         self._finding_log.say(self.findings)
 
     def _give_up(self) -> None:

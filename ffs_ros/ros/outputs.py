@@ -100,6 +100,11 @@ class Outputs:
         self._second_passes = Pace()
         self._publish_ns = 0
 
+    @property
+    def publishers(self) -> list[Any]:
+        """rclpy's, one for each topic."""
+        return list(self._publishers.values())
+
     def wanted(self, confidence_rate_hz: float) -> Wanted:
         """Who subscribes now; to what needs a second pass only as often as that may be."""
         wanted = Wanted(**{name: p.get_subscription_count() > 0 for name, p in self._publishers.items()})

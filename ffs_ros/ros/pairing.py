@@ -36,6 +36,10 @@ class Side:
     recent_stamps_ns: deque[int] = field(default_factory=lambda: deque(maxlen=32))
     waiting_ns: list[int] = field(default_factory=list)
     """Stamps that may still find their partner, in order of arrival."""
+    newest: Any = None
+    """The image that came last, stamped or not."""
+    newest_arrival_ns: int = 0
+    """When that was, on the monotonic clock."""
 
     @property
     def newest_stamp_ns(self) -> int | None:
@@ -83,6 +87,7 @@ class Pairing:
 
     def _add(self, side: Side, side_filter: Any, image: Any) -> None:
         arrival_ns = time.monotonic_ns()
+        side.newest, side.newest_arrival_ns = image, arrival_ns
         stamp_ns = sync.stamp_ns(image)
         if stamp_ns == 0 and 0 in side.recent_stamps_ns:
             # All alike: once one is lost, each would pair with another's partner for ever, a wrong depth.

@@ -10,6 +10,8 @@ from typing import Any
 
 PERIOD_S = 10.0
 
+LONGEST_SENTENCE = 1000
+"""Sentences quote what came in, and a damaged message may hold an encoding of a megabyte."""
 _MOST_KINDS = 20
 _ANY_OTHER = ""
 _NUMBER = re.compile(r"[-+]?\d[\w.+-]*")
@@ -30,21 +32,22 @@ class ThrottledLog:
         self._said_at: dict[str, float] = {}
         self._held_back: dict[str, int] = {}
 
-    def warn(self, sentence: str) -> bool:
-        """Log ``sentence`` unless its like was logged less than a period ago; gives whether it was."""
-        text = self._due(sentence)
+    def warn(self, sentence: str, prefix: str = "") -> bool:
+        """Log ``prefix`` and ``sentence`` unless the like of ``sentence`` was logged less than a period ago; gives
+        whether it was."""
+        text = self._due(sentence, prefix)
         if text is not None:
             self._logger.warning(text)
         return text is not None
 
-    def error(self, sentence: str) -> bool:
+    def error(self, sentence: str, prefix: str = "") -> bool:
         """As ``warn``, more severe."""
-        text = self._due(sentence)
+        text = self._due(sentence, prefix)
         if text is not None:
             self._logger.error(text)  # not where warn does: rclpy raises when a line logs with two severities
         return text is not None
 
-    def _due(self, sentence: str) -> str | None:
+    def _due(self, sentence: str, prefix: str) -> str | None:
         """What to log of ``sentence`` now."""
         kind = _NUMBER.sub("#", sentence)
         with self._lock:
@@ -56,7 +59,7 @@ class ThrottledLog:
                 return None
             self._said_at[kind] = now
             held_back = self._held_back.pop(kind, 0)
-        return sentence + (f" ({held_back} more like this since the last one)" if held_back else "")
+        return prefix + sentence + (f" ({held_back} more like this since the last one)" if held_back else "")
 
     def _kind_in_full_table(self, kind: str, now: float) -> str:
         """``kind`` where old ones made room for it; otherwise all further ones count as one: damaged messages can name

@@ -58,8 +58,8 @@ class NodeProcess:
         return re.sub(r"\x1b\[\d*m", "", self._log.read_text(encoding="utf-8", errors="replace"))
 
     def warnings(self) -> list[str]:
-        """The sentences of its warnings."""
-        return [match[1] for match in re.finditer(r"\[WARN\] \[[\d.]+\] \[stereo_node\]: (.*)", self.said())]
+        """The sentences of its warnings and errors."""
+        return [match[1] for match in re.finditer(r"\[(?:WARN|ERROR)\] \[[\d.]+\] \[stereo_node\]: (.*)", self.said())]
 
     def wait_said(self, text: str) -> None:
         """Wait for ``text`` in the log."""
@@ -114,7 +114,7 @@ class Graph:
         self.subscriptions: list[Any] = []
         if subscribe:
             self.subscribe()
-        self._stamp_ns = 1_700_000_000_123_456_789
+        self._stamp_ns = 0
         self.also_spin: Callable[[], None] = lambda: None
         """Spins a node that lives in this process."""
 
@@ -147,8 +147,8 @@ class Graph:
         self.wait(lambda: all(p.get_subscription_count() for p in self.publishers.values()), "the node's subscriptions")
 
     def next_header(self, frame_id: str = "camera_left_optical_frame") -> Header:
-        """A header with a stamp of its own, with nanoseconds that no float could carry."""
-        self._stamp_ns += 33_333_333
+        """A header with the time now, later than the one before, with nanoseconds that no float could carry."""
+        self._stamp_ns = max(time.time_ns() | 1, self._stamp_ns + 1_000_003)
         header = Header(frame_id=frame_id)
         header.stamp.sec, header.stamp.nanosec = divmod(self._stamp_ns, 1_000_000_000)
         return header

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from ffs_ros.finding import Finding, Level
 from ffs_ros.ros import pairing as module
 from ffs_ros.ros import sync
+from ffs_ros.ros.doctor.unpaired import Unpaired
 from ffs_ros.ros.pairing import Pairing
-from ffs_ros.ros.pairing_report import PairingReport
 
 MS = 1_000_000
 PERIOD_MS = 33
@@ -50,7 +51,7 @@ class Cameras:
         )
         self.publishers = dict.fromkeys(TOPICS, 1)
         self.remedy: str | None = None
-        self.report = PairingReport(self.pairing, TOPICS, self.publishers.__getitem__, lambda: self.remedy)
+        self.report = Unpaired(self.pairing, TOPICS, self.publishers.__getitem__, lambda: self.remedy)
 
     def _on_pair(self, left: Any, right: Any, arrival_ns: int) -> None:
         self.pairs.append((sync.stamp_ns(left) / MS, sync.stamp_ns(right) / MS))
@@ -166,6 +167,13 @@ def test_the_choice_is_described(filters: str) -> None:
 # The reason, in a sentence
 
 
+def sentence_of(findings: list[Finding], name: str, level: Level) -> str:
+    """What the only finding says, which has this name and level."""
+    (finding,) = findings
+    assert (finding.name, finding.level) == (name, level)
+    return finding.sentence
+
+
 def test_nothing_is_said_while_everything_pairs() -> None:
     """No sentence for a healthy stream, nor for images that still wait."""
     cameras = Cameras()
@@ -173,7 +181,7 @@ def test_nothing_is_said_while_everything_pairs() -> None:
         cameras.left(PERIOD_MS * frame)
         cameras.right(PERIOD_MS * frame)
     cameras.left(100000 / 30)
-    assert cameras.report.look(5.0) is None
+    assert cameras.report.look(5.0) == []
 
 
 def test_a_constant_offset_names_the_tolerance_that_pairs() -> None:
@@ -182,8 +190,7 @@ def test_a_constant_offset_names_the_tolerance_that_pairs() -> None:
     for frame in range(150):
         cameras.left(PERIOD_MS * frame)
         cameras.right(PERIOD_MS * frame + 4)
-    sentence = cameras.report.look(5.0)
-    assert sentence is not None
+    sentence = sentence_of(cameras.report.look(5.0), "stamps apart", Level.ERROR)
     assert "of 150 left and 150 right images in 5.0 s none paired" in sentence
     assert "4.000 to" in sentence
     assert "only equal stamps pair (approximate_sync is off)" in sentence
@@ -202,8 +209,7 @@ def test_a_tolerance_that_is_too_small_is_named() -> None:
     for frame in range(30):
         cameras.left(PERIOD_MS * frame)
         cameras.right(PERIOD_MS * frame + 4)
-    sentence = cameras.report.look(1.0)
-    assert sentence is not None
+    sentence = sentence_of(cameras.report.look(1.0), "stamps apart", Level.ERROR)
     assert "approximate_sync_tolerance_seconds is 0.002" in sentence
 
 
@@ -213,8 +219,7 @@ def test_clocks_that_disagree_get_no_tolerance() -> None:
     for frame in range(30):
         cameras.left(PERIOD_MS * frame)
         cameras.right(PERIOD_MS * frame + 3_600_000)
-    sentence = cameras.report.look(1.0)
-    assert sentence is not None
+    sentence = sentence_of(cameras.report.look(1.0), "clocks disagree", Level.ERROR)
     assert "clocks disagree" in sentence
     assert "tolerance" not in sentence
 
@@ -227,8 +232,7 @@ def test_a_slower_side_is_named() -> None:
         cameras.left(PERIOD_MS * frame)
         if frame % 2 == 0:
             cameras.right(PERIOD_MS * frame)
-    sentence = cameras.report.look(5.0)
-    assert sentence is not None
+    sentence = sentence_of(cameras.report.look(5.0), "partners missing", Level.WARN)
     assert sentence.startswith("of 150 left and 75 right images in 5.0 s only 75 paired:")
     assert sentence.endswith("the partners of the others never came; use the profile")
 
@@ -243,8 +247,7 @@ def test_images_lost_at_random_are_no_matter_of_stamps(kept: float, tolerance_s:
         for add in (cameras.left, cameras.right):
             if chance.random() < kept:
                 add(1e6 + PERIOD_MS * frame)
-    sentence = cameras.report.look(10.0)
-    assert sentence is not None
+    sentence = sentence_of(cameras.report.look(10.0), "partners missing", Level.WARN)
     assert sentence.endswith("the partners of the others never came")
 
 
@@ -256,21 +259,23 @@ def test_cameras_that_run_freely_are_named() -> None:
         cameras.right(PERIOD_MS * 1.001 * frame)
         if frame == 400:
             cameras.report.look(10.0)
-    sentence = cameras.report.look(5.0)
-    assert sentence is not None
+    sentence = sentence_of(cameras.report.look(5.0), "stamps apart", Level.ERROR)
     assert "approximate_sync_tolerance_seconds is 0.004; trigger both cameras together" in sentence
 
 
 @pytest.mark.parametrize(
-    ("offered", "remedy"), [(0, "nobody publishes /right/image_rect"), (1, "check that the driver sends")]
+    ("offered", "name", "remedy"),
+    [
+        (0, "no publisher", "nobody publishes /right/image_rect"),
+        (1, "no images", "check that the driver sends"),
+    ],
 )
-def test_a_silent_side_is_named(offered: int, remedy: str) -> None:
+def test_a_silent_side_is_named(offered: int, name: str, remedy: str) -> None:
     """The sentence names the topic that delivers nothing, and whether anybody publishes there."""
     cameras = Cameras()
     cameras.publishers[TOPICS[1]] = offered
     cameras.left(*(PERIOD_MS * frame for frame in range(150)))
-    sentence = cameras.report.look(5.0)
-    assert sentence is not None
+    sentence = sentence_of(cameras.report.look(5.0), name, Level.ERROR)
     assert sentence.startswith(
         "no image has come on /right/image_rect for 5.0 s, while the other side delivers 30.0 Hz"
     )
@@ -281,8 +286,7 @@ def test_two_silent_sides_are_named() -> None:
     """Before the cameras start, both topics are named once."""
     cameras = Cameras()
     cameras.publishers.update(dict.fromkeys(TOPICS, 0))
-    sentence = cameras.report.look(5.0)
-    assert sentence is not None
+    sentence = sentence_of(cameras.report.look(5.0), "no publisher", Level.ERROR)
     assert "nobody publishes /left/image_rect and /right/image_rect" in sentence
 
 
@@ -294,9 +298,42 @@ def test_images_without_stamps_are_not_paired_by_guess() -> None:
         cameras.right(0)
     assert cameras.pairs == [(0, 0)]
     cameras.check_books()
-    said = cameras.report.look(5.0)
-    assert said is not None
+    said = sentence_of(cameras.report.look(5.0), "stamps zero", Level.WARN)
     assert "/left/image_rect and /right/image_rect carry the stamp 0" in said
+
+
+def test_stamps_that_were_zero_once_are_no_longer_the_reason() -> None:
+    """A driver that learned to stamp leaves no trace."""
+    cameras = Cameras()
+    for _ in range(3):
+        cameras.left(0)
+        cameras.right(0)
+    cameras.report.look(5.0)
+    for frame in range(1, 30):
+        cameras.left(PERIOD_MS * frame)
+        if frame % 2:
+            cameras.right(PERIOD_MS * frame)
+    sentence_of(cameras.report.look(5.0), "partners missing", Level.WARN)
+
+
+@pytest.mark.parametrize("loops", [1, 3])
+def test_a_looping_bag_is_named(loops: int) -> None:
+    """Once or several times; a warning, because pairs come again."""
+    cameras = Cameras()
+    for _ in range(loops + 1):
+        for frame in range(60):
+            cameras.left(1e6 + PERIOD_MS * frame)
+            cameras.right(1e6 + PERIOD_MS * frame)
+    sentence = sentence_of(cameras.report.look(5.0), "time jumped back", Level.WARN)
+    assert ("jumped back once" if loops == 1 else "jumped back 3 times") in sentence
+    assert cameras.report.look(5.0)[0].name == "no images"
+
+
+def test_what_the_graph_explains_is_not_said_twice() -> None:
+    """A side from which nothing can come is left out; the other one is not."""
+    cameras = Cameras()
+    assert cameras.report.look(5.0, {*TOPICS}) == []
+    assert "/right" not in sentence_of(cameras.report.look(5.0, {TOPICS[1]}), "no images", Level.ERROR)
 
 
 def test_a_stamp_that_comes_twice_is_counted_once_as_unmatched() -> None:

@@ -1,19 +1,20 @@
-"""Why images do not pair, in one sentence with the remedy."""
+"""Why images do not come or do not pair, in one sentence with the remedy."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
+from ffs_ros.finding import Finding, Level
 from ffs_ros.ros.pairing import Pairing
 
 _PERIODS_APART = 5
 """Images that arrive together are not this many apart, even when some are lost."""
 
 
-class PairingReport:
+class Unpaired:
     """Looks at a ``Pairing`` now and then and says what became of the images since the last look."""
 
     def __init__(
@@ -31,51 +32,61 @@ class PairingReport:
         self._lost_images_remedy = lost_images_remedy
         self._seen = _Seen.of(pairing)
 
-    def look(self, elapsed_s: float) -> str | None:
-        """What is wrong since the last look, ``elapsed_s`` ago; None when every image found its partner."""
+    def look(self, elapsed_s: float, cut_off: Set[str] = frozenset()) -> list[Finding]:
+        """What is wrong since the last look, ``elapsed_s`` ago; nothing when every image found its partner.
+
+        Nothing is said about topics in ``cut_off``, from which nothing can come for a reason that is known.
+        """
         seen, self._seen = self._seen, _Seen.of(self._pairing)
         left, right = self._seen.left - seen.left, self._seen.right - seen.right
         if not left or not right:
-            return self._silence((left, right), elapsed_s)
-        unmatched = self._seen.unmatched - seen.unmatched
+            return list(self._silence((left, right), elapsed_s, cut_off))
         paired = self._seen.paired - seen.paired
-        if not unmatched and paired:
-            return None
+        level = Level.WARN if paired else Level.ERROR
+        jumps = self._seen.jumps_back - seen.jumps_back
+        if jumps:
+            return [Finding("time jumped back", level, _jumped(jumps, elapsed_s))]
+        if self._seen.unmatched == seen.unmatched and paired:
+            return []
+        grown = (now > before for now, before in zip(self._seen.unstamped, seen.unstamped, strict=True))
+        name, reason = self._reason(paired, list(itertools.compress(self._topics, grown)))
         arrived = f"{left} left and {right} right images in {elapsed_s:.1f} s"
-        return f"of {arrived} {f'only {paired}' if paired else 'none'} paired: {self._reason(paired)}"
+        return [Finding(name, level, f"of {arrived} {f'only {paired}' if paired else 'none'} paired: {reason}")]
 
-    def _silence(self, arrived: tuple[int, int], elapsed_s: float) -> str:
+    def _silence(self, arrived: tuple[int, int], elapsed_s: float, cut_off: Set[str]) -> Iterator[Finding]:
         """At least one side delivers nothing."""
         silent = [topic for topic, count in zip(self._topics, arrived, strict=True) if not count]
+        silent = [topic for topic in silent if topic not in cut_off]
         unoffered = [topic for topic in silent if not self._publishers(topic)]
         what = f"no image has come on {' or '.join(silent)} for {elapsed_s:.1f} s"
         if any(arrived):
             what += f", while the other side delivers {max(arrived) / elapsed_s:.1f} Hz"
-        if not unoffered:
-            return f"{what}, although somebody publishes there; check that the driver sends{self._remedy()}"
-        return (
-            f"{what}: nobody publishes {' and '.join(unoffered)}; start the camera driver, or remap to its topics "
-            "(--ros-args -r left/image_rect:=/camera/left/image_rect)"
-        )
+        if unoffered:
+            yield Finding(
+                "no publisher",
+                Level.ERROR,
+                f"{what}: nobody publishes {' and '.join(unoffered)}; start the camera driver, or remap to its topics "
+                "(--ros-args -r left/image_rect:=/camera/left/image_rect)",
+            )
+        elif silent:
+            sentence = f"{what}, although somebody publishes there; check that the driver sends{self._remedy()}"
+            yield Finding("no images", Level.ERROR, sentence)
 
     def _remedy(self) -> str:
         remedy = self._lost_images_remedy()
         return f"; {remedy}" if remedy else ""
 
-    def _reason(self, paired: int) -> str:
-        """Clocks that disagree, stamps that are a little apart, or images that are missing."""
-        sides = zip(self._topics, (self._pairing.left, self._pairing.right), strict=True)
-        unstamped = [topic for topic, side in sides if side.unstamped]
+    def _reason(self, paired: int, unstamped: Sequence[str]) -> tuple[str, str]:
+        """The finding's name and why: clocks that disagree, stamps a little apart, or images that are missing."""
         if unstamped:
-            return f"{' and '.join(unstamped)} carry the stamp 0, which tells nothing; let the driver set header.stamp"
+            which = " and ".join(unstamped)
+            return "stamps zero", f"{which} carry the stamp 0, which tells nothing; let the driver set header.stamp"
         left, right = self._pairing.left.recent_stamps_ns, self._pairing.right.recent_stamps_ns
-        if not left or not right:
-            return "time jumped back"
         newest = f"newest stamps {left[-1] / 1e9:.6f} and {right[-1] / 1e9:.6f} s"
         period_ns = _period_ns(left, right)
         apart_ns = abs(left[-1] - right[-1])
         if not paired and apart_ns > _PERIODS_APART * period_ns:
-            return (
+            return "clocks disagree", (
                 f"their stamps are {apart_ns / 1e9:.3f} s apart ({newest}), so the two cameras' clocks disagree; "
                 "synchronise them (PTP, chrony) or let one driver stamp both"
             )
@@ -83,18 +94,27 @@ class PairingReport:
         beyond_ns = [n for n in _nearest_ns(left, right) if n >= (tolerance_s * 1e9 if approximate else 1)]
         shifted_ns = [n for n in beyond_ns if n <= period_ns / 2]
         if 2 * len(shifted_ns) <= len(beyond_ns) or (paired and not approximate):
-            return f"the partners of the others never came{self._remedy()}"
+            return "partners missing", f"the partners of the others never came{self._remedy()}"
         rule = (
             f"approximate_sync_tolerance_seconds is {tolerance_s:g}"
             if approximate
             else "only equal stamps pair (approximate_sync is off)"
         )
         low_ms, high_ms = min(shifted_ns) / 1e6, max(shifted_ns) / 1e6
-        return (
+        return "stamps apart", (
             f"their stamps are {low_ms:.3f} to {high_ms:.3f} ms apart ({newest}) and {rule}; trigger both cameras "
             "together, or set approximate_sync: true and approximate_sync_tolerance_seconds: "
             f"{_rounded_up(1.1e-3 * high_ms + 1e-6):g}, which is right only while nothing moves in between"
         )
+
+
+def _jumped(jumps: int, elapsed_s: float) -> str:
+    times = "once" if jumps == 1 else f"{jumps} times"
+    return (
+        f"the images' stamps jumped back {times} in {elapsed_s:.1f} s, and pairing started over: a bag loops, a "
+        "simulation began again, a clock was set, or two publishers share a topic; if it goes on, look for the second "
+        "one (ros2 topic info -v)"
+    )
 
 
 class _Seen(NamedTuple):
@@ -102,11 +122,20 @@ class _Seen(NamedTuple):
     right: int
     unmatched: int
     paired: int
+    jumps_back: int
+    unstamped: tuple[int, int]
 
     @classmethod
     def of(cls, pairing: Pairing) -> _Seen:
         left, right = pairing.left, pairing.right
-        return cls(left.received, right.received, left.unmatched + right.unmatched, pairing.paired)
+        return cls(
+            left.received,
+            right.received,
+            left.unmatched + right.unmatched,
+            pairing.paired,
+            pairing.jumps_back,
+            (left.unstamped, right.unstamped),
+        )
 
 
 def _nearest_ns(left: Sequence[int], right: Sequence[int]) -> list[int]:

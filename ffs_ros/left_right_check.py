@@ -44,28 +44,38 @@ def right_disparity(
 
 def agreement(disparity_HW: np.ndarray, right_disparity_HW: np.ndarray) -> Agreement:
     """Compare the disparities of the left and of the right image, each in its own pixels, NaN for no answer."""
-    width = disparity_HW.shape[1]
-    column_HW = np.arange(width, dtype=np.float32) - disparity_HW
-    answered_HW = np.isfinite(column_HW)
-    outside_HW = answered_HW & ~((column_HW >= 0.0) & (column_HW <= width - 1))
-    column_HW[~answered_HW | outside_HW] = 0.0
-    difference_HW = _read(right_disparity_HW, column_HW) - disparity_HW
+    last = disparity_HW.shape[1] - 1
+    column_HW = np.arange(last + 1, dtype=np.float32) - disparity_HW
     with np.errstate(invalid="ignore"):  # NaN in comparisons
-        confidence_HW = np.maximum(1.0 - np.abs(difference_HW) / np.float32(NO_CONFIDENCE_PX), 0.0)
+        outside_HW = (column_HW < 0.0) | (column_HW > last)
+        np.clip(column_HW, 0.0, last, out=column_HW)
+        cv2.patchNaNs(column_HW, 0.0)
+        difference_HW = _read(right_disparity_HW, column_HW) - disparity_HW
         hidden_HW = difference_HW > OCCLUDED_PX
-    confidence_HW[outside_HW | np.isnan(confidence_HW)] = 0.0
-    return Agreement(confidence_HW, np.where(outside_HW | hidden_HW, np.uint8(255), np.uint8(0)))
+    confidence_HW = np.abs(difference_HW, out=difference_HW)
+    confidence_HW *= np.float32(-1.0 / NO_CONFIDENCE_PX)
+    confidence_HW += np.float32(1.0)
+    np.maximum(confidence_HW, 0.0, out=confidence_HW)
+    cv2.patchNaNs(confidence_HW, 0.0)
+    confidence_HW[outside_HW] = 0.0
+    return Agreement(confidence_HW, (outside_HW | hidden_HW).view(np.uint8) * np.uint8(255))
 
 
 def _read(map_HW: np.ndarray, column_HW: np.ndarray) -> np.ndarray:
-    """Each row of a map at the columns given: between the neighbours on one surface, of the nearer pixel otherwise."""
-    last = map_HW.shape[1] - 1
-    left_HW = column_HW.astype(np.intp)  # columns are not negative, so this rounds down
-    before_HW = np.take_along_axis(map_HW, left_HW, axis=1)
-    after_HW = np.take_along_axis(map_HW, np.minimum(left_HW + 1, last), axis=1)
-    share_HW = column_HW - left_HW.astype(np.float32)
+    """Each row of a map at the columns given: between the neighbours on one surface, of the nearer pixel otherwise.
+
+    OpenCV's own interpolation rounds to 1/32 px and spreads NaN; its nearest pixel is four times as fast as indexing.
+    """
+    height, width = column_HW.shape
+    row_HW = np.repeat(np.arange(height, dtype=np.float32), width).reshape(height, width)
+    whole_HW = np.floor(column_HW)
+    before_HW, after_HW, nearer_HW = (
+        cv2.remap(map_HW, read_HW, row_HW, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        for read_HW in (whole_HW, whole_HW + np.float32(1.0), column_HW)
+    )
     rise_HW = after_HW - before_HW
-    with np.errstate(invalid="ignore"):
-        one_surface_HW = np.abs(rise_HW) <= _ONE_SURFACE_PX
-    nearer_HW = np.where(share_HW <= 0.5, before_HW, after_HW)
-    return np.where(one_surface_HW, before_HW + share_HW * rise_HW, nearer_HW)
+    two_surfaces_HW = ~(np.abs(rise_HW) <= _ONE_SURFACE_PX)
+    rise_HW *= column_HW - whole_HW
+    rise_HW += before_HW
+    np.copyto(rise_HW, nearer_HW, where=two_surfaces_HW)
+    return rise_HW

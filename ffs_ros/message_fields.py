@@ -100,7 +100,9 @@ def depth_fields(depth_HW: np.ndarray, encoding: str) -> ImageFields:
     if encoding == "16UC1":
         millimetres_HW = np.multiply(depth_HW, np.float32(1000.0), dtype=np.float32)
         np.rint(millimetres_HW, out=millimetres_HW)
-        millimetres_HW[~((millimetres_HW >= 1.0) & (millimetres_HW <= 65535.0))] = 0.0
+        cv2.patchNaNs(millimetres_HW, 0.0)  # these three are several times as fast as a NumPy mask
+        cv2.threshold(millimetres_HW, 0.0, 0.0, cv2.THRESH_TOZERO, dst=millimetres_HW)
+        cv2.threshold(millimetres_HW, 65535.0, 0.0, cv2.THRESH_TOZERO_INV, dst=millimetres_HW)
         return image_fields(millimetres_HW.astype(np.uint16), encoding)
     raise MessageError(f"depth cannot be published as '{encoding}': expected {' or '.join(DEPTH_ENCODINGS)}")
 

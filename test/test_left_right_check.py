@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ffs_ros.geometry import StereoCamera
 from ffs_ros.left_right_check import agreement, right_disparity
 
 FAR_PX, NEAR_PX = 4, 10
@@ -121,7 +122,7 @@ def test_a_rendered_scene_is_occluded_where_rays_say_so() -> None:
     from ffs_ros.scene import render_pair
     from ffs_ros.training.right_view import disparity_of_right_view
 
-    pair = render_pair()
+    pair = render_pair(StereoCamera(320, 240, 260.0, 260.0, 159.5, 161.5, 119.5, 0.12))
     confidence_HW, occluded_HW = agreement(pair.disparity_HW, disparity_of_right_view(pair.disparity_HW))
     hidden_HW = ~pair.seen_by_both_HW
     assert 0.03 < hidden_HW.mean() < 0.5

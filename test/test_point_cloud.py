@@ -11,9 +11,16 @@ import pytest
 from ffs_ros.geometry import StereoCamera, depth_from_disparity, points_from_depth
 from ffs_ros.message_fields import disparity_fields
 from ffs_ros.point_cloud import FIELDS, POINT_STEP, pack_points
-from ffs_ros.scene import DEMO_CAMERA, render_pair
+from ffs_ros.scene import RenderedPair, render_pair
 
+VERGED = StereoCamera(320, 240, 260.0, 262.0, 159.5, 163.5, 119.5, 0.12)
 CAMERA = StereoCamera(3, 2, 2.0, 4.0, 1.0, 1.5, 0.0, 0.1)
+
+
+@pytest.fixture(scope="module")
+def pair() -> RenderedPair:
+    """A scene whose disparity is exact, seen by a verged rig: cx_left - cx_right = -4 px."""
+    return render_pair(VERGED)
 
 
 def test_every_byte_of_a_point() -> None:
@@ -62,9 +69,8 @@ def test_points_are_those_of_points_from_depth(size: tuple[int, int]) -> None:
     np.testing.assert_array_equal(out_HW4.view(np.uint8)[..., 12:15], rgb_HW3[..., ::-1])
 
 
-def test_points_of_a_rendered_scene_have_the_closed_form() -> None:
+def test_points_of_a_rendered_scene_have_the_closed_form(pair: RenderedPair) -> None:
     """Exact disparity in, the point that the pixel's ray meets out: to float32's rounding, on a verged rig."""
-    pair = render_pair()
     camera, disparity_HW = pair.camera, pair.disparity_HW
     assert camera.principal_point_difference_px == -4.0
     points_HW4 = pack_points(depth_from_disparity(disparity_HW, camera), pair.left_HW3, camera)
@@ -82,9 +88,8 @@ def test_points_of_a_rendered_scene_have_the_closed_form() -> None:
     np.testing.assert_allclose(camera.fy_px * y_m / z_m + camera.cy_px, v_HW, atol=1e-3)
 
 
-def test_the_disparity_message_gives_the_same_depth() -> None:
+def test_the_disparity_message_gives_the_same_depth(pair: RenderedPair) -> None:
     """Z = f t / d by whoever reads DisparityImage is our depth to float32's rounding, and none is none."""
-    pair = render_pair()
     disparity_HW = pair.disparity_HW.copy()
     disparity_HW[:20, :30] = np.nan
     fields = disparity_fields(disparity_HW, pair.camera, 192)
@@ -100,11 +105,11 @@ def test_the_disparity_message_gives_the_same_depth() -> None:
 @pytest.mark.parametrize("verged", [False, True])
 def test_image_geometry_agrees(verged: bool) -> None:
     """The Python code of image_geometry, which robots read our disparity with: equal points where the principal points
-    are equal; on a verged rig its x misses their difference, (cx_left - cx_right) Z / fx, and nothing else."""
+    are equal; on a verged rig its x misses their difference, (cx_left - cx_right) Z / fx, and nothing else. (It takes
+    fx for fy, too, which rectification makes equal.)"""
     image_geometry = pytest.importorskip("image_geometry", reason="ROS's image_geometry is not installed")
-    camera = DEMO_CAMERA
-    if not verged:
-        camera = StereoCamera(**(vars(camera) | {"cx_right_px": camera.cx_left_px}))
+    cx_right_px = VERGED.cx_right_px if verged else VERGED.cx_left_px
+    camera = StereoCamera(**(vars(VERGED) | {"fy_px": VERGED.fx_px, "cx_right_px": cx_right_px}))
     model = image_geometry.StereoCameraModel()
     model.fromCameraInfo(*(_camera_info(camera, side) for side in ("left", "right")))
     rng = np.random.default_rng(5)

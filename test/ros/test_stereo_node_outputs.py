@@ -307,8 +307,9 @@ def test_the_second_pass_comes_only_as_often_as_it_may(graph: Graph, managed: An
     for subscription in graph.subscriptions:
         graph.node.destroy_subscription(subscription)
     graph.wait(lambda: not node._outputs.wanted(0.0).matching, "unsubscribing")
-    unwanted = node.frames.counts.unwanted
+    unwanted, timed = node.frames.counts.unwanted, len(node.frames.times)
     assert matches_of(5) == 0
+    assert len(node.frames.times) == timed, "the pairs were not even looked at"
     assert node.frames.counts.unwanted == unwanted + 5
     node.set_parameters([Parameter("confidence_rate", value=1000.0)])
     assert matches_of(3) == 6
@@ -359,6 +360,7 @@ def test_a_second_pass_that_fails_costs_nothing_else(
     graph.wait(lambda: node.frames.counts.in_flight == 0, "rest")
     assert len(engine.begun_s) >= engine.fails_at
     assert node.frames.counts.failed == before.failed
+    assert node.frames.reason == "", "no pair was dropped"
     assert node.frames.counts.published > before.published
     assert "a bug in the engine" in capfd.readouterr().err
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from ffs_ros.engine_size import AUTO
+
 DEFAULT_ENGINE = "ffs-synthetic"
 """What the node, ``ffs infer`` and ``make demo`` run when they are told nothing else."""
 
@@ -35,7 +37,12 @@ class NodeConfig:
     engine: str = _parameter(
         DEFAULT_ENGINE,
         "Engine: 'ffs-synthetic' (the network with the weights that ship), 'sgbm' (OpenCV's semi-global matcher, no "
-        "weights) or the path of a .onnx or .engine file.",
+        "weights), the path of a .onnx or .engine file, or of a folder of them, of which engine_size chooses.",
+    )
+    engine_size: str = _parameter(
+        AUTO,
+        "Rows x columns that the engine runs at, such as 320x736, where its file leaves them open; 'auto' is the "
+        "image's size, rounded up to a multiple of 32.",
     )
     fallback_engine: str = _parameter(
         "",

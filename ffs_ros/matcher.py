@@ -9,6 +9,7 @@ import numpy as np
 
 from ffs_ros.engine import Engine
 from ffs_ros.engine.contract import OUTPUT, stereo_inputs
+from ffs_ros.engine_size import settled_size
 from ffs_ros.errors import EngineError, MessageError
 from ffs_ros.fit import MODES, InputFit
 
@@ -16,9 +17,16 @@ from ffs_ros.fit import MODES, InputFit
 class StereoMatcher:
     """Runs ``engine`` on images of any size. The engine stays the caller's, to be closed by the caller."""
 
-    def __init__(self, engine: Engine, fit: str = "auto", mask_out_of_view: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        fit: str = "auto",
+        mask_out_of_view: bool = False,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         """``fit`` is one of ``ffs_ros.fit.MODES``; ``mask_out_of_view`` makes pixels whose match would lie left of the
-        right image (x - d < 0) NaN. Raises EngineError when the engine's tensors are not those of ``Engine``.
+        right image (x - d < 0) NaN; ``size`` (rows, columns) is what an engine of open size is to run at, otherwise the
+        images decide. Raises EngineError when the engine's tensors are not those of ``Engine`` or its size is another.
         """
         if fit not in MODES:
             raise EngineError(f"fit '{fit}' does not exist: expected one of {', '.join(MODES)}")
@@ -26,6 +34,8 @@ class StereoMatcher:
         self.mask_out_of_view = mask_out_of_view
         self._fit = fit
         self._inputs = stereo_inputs(engine)
+        self.engine_size = settled_size(engine.info.name, self._inputs.size, engine.info.size_multiple, size)
+        """Rows and columns of the engine's input; None where the images decide."""
 
     def match(self, left_HW3: np.ndarray, right_HW3: np.ndarray) -> np.ndarray:
         """Disparity of the left image: float32 (H,W), x_right = x_left - d, in camera pixels, at least 0.
@@ -51,7 +61,7 @@ class StereoMatcher:
 
     def fit_of(self, height: int, width: int) -> InputFit:
         """How images of this size reach the engine. Raises EngineError when they cannot."""
-        return InputFit.of((height, width), self._inputs.size, self.engine.info.size_multiple, self._fit)
+        return InputFit.of((height, width), self.engine_size, self.engine.info.size_multiple, self._fit)
 
     def max_disparity_px(self, height: int, width: int) -> float:
         """The largest disparity that can be found on images of this size, in camera pixels."""

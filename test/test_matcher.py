@@ -62,6 +62,21 @@ def test_engine_of_half_the_width_gives_twice_the_disparity() -> None:
     assert matcher.max_disparity_px(64, 96) == 100.0
 
 
+def test_an_engine_of_open_size_runs_at_the_size_that_is_wanted() -> None:
+    """Images are fitted to it as to an engine's own; a size that the engine cannot have is refused at once."""
+    engine = KnownEngine(lambda left: np.full(left.shape[:2], 10.0))
+    matcher = StereoMatcher(engine, size=(64, 96))
+    np.testing.assert_array_equal(matcher.match(*images(128, 192)), 20.0)
+    assert engine.feeds["left"].shape == (1, 64, 96, 3)
+    assert matcher.engine_size == (64, 96)
+    with pytest.raises(
+        EngineError, match="engine_size is 64x100 and 'known' takes multiples of 32; the next is 64x128"
+    ):
+        StereoMatcher(engine, size=(64, 100))
+    with pytest.raises(EngineError, match="engine_size is 64x96 and 'known' takes 96x128"):
+        StereoMatcher(KnownEngine(engine.answer, (96, 128)), size=(64, 96))
+
+
 def test_no_answer_is_nan_and_nothing_else_is() -> None:
     """Non-finite output is NaN, negative disparity is clipped at 0, and 0 stays a disparity."""
     row = np.array([np.nan, np.inf, -np.inf, -3.0, 0.0, 5.0])

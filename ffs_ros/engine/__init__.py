@@ -92,10 +92,18 @@ class Staged(Protocol):
         ...
 
 
-def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int | None = 0, threads: int = 0) -> Engine:
+def open_engine(
+    engine: str | Path,
+    *,
+    max_disparity: int = 192,
+    gpu_index: int | None = 0,
+    threads: int = 0,
+    size: tuple[int, int] | None = None,
+) -> Engine:
     """Open ``ffs-synthetic`` (the weights that ship), ``sgbm`` or a file, with the runtime that its name asks for.
 
-    A name without a folder may also be that of a file in ``folder.engine_folder()``.
+    A name without a folder may also be that of a file in ``folder.engine_folder()``. Of a folder it is the engine that
+    runs at ``size`` (rows, columns); of a file the matcher settles the size.
     ``max_disparity`` (px) is the range of ``sgbm``; a network's range is part of its file. ``gpu_index`` picks the GPU
     where the runtime has one, None keeps to the CPU; ``threads`` limits the CPU threads, 0 leaves the choice to the
     runtime.
@@ -106,6 +114,10 @@ def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int 
 
         return SgbmEngine(max_disparity=max_disparity)
     path = _shipped() if str(engine) == SYNTHETIC else engine_path(engine)
+    if path.is_dir():
+        from ffs_ros.engine.of_size import engine_of_size
+
+        path = engine_of_size(path, size)
     if path.suffix == ".onnx":
         from ffs_ros.engine.onnxrt import OnnxEngine
 
@@ -121,8 +133,8 @@ def open_engine(engine: str | Path, *, max_disparity: int = 192, gpu_index: int 
         )
     raise EngineError(
         f"'{engine}' is no engine that this version can open: expected '{SYNTHETIC}', '{SGBM}', a .onnx file "
-        "(ffs export CHECKPOINT -o model.onnx writes one) or an .engine file (ffs build-engine MODEL.onnx -o "
-        "NAME.engine writes one)"
+        "(ffs export CHECKPOINT -o model.onnx writes one), an .engine file (ffs build-engine MODEL.onnx -o "
+        "NAME.engine writes one) or a folder of them"
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ffs_ros.config import NodeConfig
 from ffs_ros.engine import EngineInfo, open_engine
-from ffs_ros.engine.contract import stereo_inputs
+from ffs_ros.engine_size import size_in
 from ffs_ros.errors import EngineError, EngineFailed, EngineLost, FfsError, UnfitImages
 from ffs_ros.matcher import StereoMatcher
 from ffs_ros.ros.watched_engine import WatchedEngine
@@ -109,12 +109,13 @@ class LiveEngine:
     def _open(self) -> None:
         config = self._config
         name = config.fallback_engine if self.fell_back else config.engine
-        opened = open_engine(name, max_disparity=config.max_disparity, gpu_index=config.gpu_index)
+        wanted = size_in(config.engine_size)
+        opened = open_engine(name, max_disparity=config.max_disparity, gpu_index=config.gpu_index, size=wanted)
         self._watched = WatchedEngine(opened)
         self._info = opened.info
         try:
-            self.matcher = StereoMatcher(self._watched, config.fit)
-            size = self._warm_up(stereo_inputs(self._watched).size)
+            self.matcher = StereoMatcher(self._watched, config.fit, size=wanted)
+            size = self._warm_up(self.matcher.engine_size)
         except BaseException:
             self.close()
             raise

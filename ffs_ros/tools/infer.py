@@ -13,6 +13,7 @@ from ffs_ros.camera_file import FORMATS, read_camera
 from ffs_ros.cloud_view import view_points
 from ffs_ros.config import NodeConfig, parameter_facts
 from ffs_ros.engine import open_engine
+from ffs_ros.engine_size import size_in
 from ffs_ros.errors import CalibrationError, EngineError, FileError
 from ffs_ros.fit import MODES, InputFit
 from ffs_ros.geometry import StereoCamera, depth_from_disparity, points_from_depth
@@ -62,6 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fit", choices=MODES, default=defaults.fit, help="how images reach the engine's size (default: %(default)s)"
     )
     parser.add_argument(
+        "--engine-size", metavar="HxW", default=defaults.engine_size,
+        help="rows x columns that an engine of open size runs at (default: %(default)s, the images' size rounded up)",
+    )  # fmt: skip
+    parser.add_argument(
         "--max-disparity", metavar="N", type=int, default=defaults.max_disparity,
         help=f"search range of sgbm, {_LEAST_RANGE_PX} to {_LARGEST_RANGE_PX} pixels (default: %(default)s)",
     )  # fmt: skip
@@ -103,8 +108,9 @@ def main(args: argparse.Namespace) -> None:
                 f"depth would be wrong; give --camera a file for {width}x{height}"
             ) from None
 
-    with open_engine(args.engine, max_disparity=args.max_disparity, threads=args.threads) as engine:
-        matcher = StereoMatcher(engine, args.fit, args.mask_out_of_view)
+    size = size_in(args.engine_size)
+    with open_engine(args.engine, max_disparity=args.max_disparity, threads=args.threads, size=size) as engine:
+        matcher = StereoMatcher(engine, args.fit, args.mask_out_of_view, size)
         _make_folder(args.out)
         start_s = time.perf_counter()
         disparity_HW = matcher.match(left_HW3, right_HW3)

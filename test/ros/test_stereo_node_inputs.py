@@ -196,3 +196,32 @@ def test_a_lens_that_cannot_be_costs_pairs_and_not_the_node(
     for info, sentence in ((no_rotation, "expected the rotation"), (unknown, "distortion_model is 'scaramuzza'")):
         send_until_said(graph, node, sentence, images, (info, good[1]))
     graph.exchange(*images, good)
+
+
+def test_an_engine_of_open_size_runs_at_engine_size(
+    tmp_path: Path, pair: Any, graph: Graph, start_node: Callable[..., Any]
+) -> None:
+    """The start says at which size it is warmed up, and a pair of that size has the known answer."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    node = start_node(engine=write_tiny_engine(tmp_path / "open.onnx"), engine_size="64x64", fit="pad")
+    outputs = graph.exchange(*(image_message(image) for image in pair), camera_infos(CAMERA))
+    assert "images of 64x64, warmed up" in node.said()
+    depth_HW = CAMERA.fx_px * CAMERA.baseline_m / (expected_disparity(*pair) + 2.5)
+    np.testing.assert_allclose(pixels_of(outputs.depth), depth_HW, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("engine_size", "sentence"),
+    [
+        ("480x", "engine_size is '480x': expected rows x columns, such as 480x736, or auto"),
+        ("64x64", "engine_size is 64x64 and 'tiny.onnx' takes 48x64: name an engine of that size"),
+    ],
+)
+def test_an_engine_size_that_cannot_be_stops_the_start(
+    engine_size: str, sentence: str, tiny: Path, start_node: Callable[..., Any]
+) -> None:
+    """One sentence and exit code 2."""
+    node = start_node(engine=tiny, engine_size=engine_size)
+    node.wait_said(sentence)
+    assert node.popen.wait(60) == 2

@@ -40,6 +40,19 @@ def pair(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_size_of_an_engine_is_chosen(
+    pair: Path, tiny_onnx: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An open graph runs at --engine-size, at half the images' width the disparity is double; others name theirs."""
+    images = pair / "left.png", pair / "right.png"
+    assert ffs("infer", tiny_onnx(), *images, "-o", pair / "out", "--fit", "resize", "--engine-size", "32x64") == 0
+    found = read_pfm(pair / "out" / "disparity.pfm")
+    expected = cv2.resize(read_rgb(images[0])[..., 0], (64, 32), interpolation=cv2.INTER_AREA) / 4.0
+    np.testing.assert_allclose(np.median(found), np.median(expected) * 83 / 64, rtol=0.05)
+    assert ffs("infer", tiny_onnx((64, 96)), *images, "-o", pair / "out", "--engine-size", "32x64") == 2
+    assert "engine_size is 32x64 and 'tiny.onnx' takes 64x96" in capsys.readouterr().err
+
+
 def test_network_writes_every_file(
     pair: Path, tiny_onnx: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,7 @@ class Side:
     unmatched: int = 0
     """Images whose partner has not come and no longer can."""
     unstamped: int = 0
-    """Images after the first one with a stamp of 0, among the unmatched."""
+    """Images with a negative stamp, or after the first one with a stamp of 0; among the unmatched."""
     recent_stamps_ns: deque[int] = field(default_factory=lambda: deque(maxlen=32))
     waiting_ns: list[int] = field(default_factory=list)
     """Stamps that may still find their partner, in order of arrival."""
@@ -89,8 +89,9 @@ class Pairing:
         arrival_ns = time.monotonic_ns()
         side.newest, side.newest_arrival_ns = image, arrival_ns
         stamp_ns = sync.stamp_ns(image)
-        if stamp_ns == 0 and 0 in side.recent_stamps_ns:
-            # All alike: once one is lost, each would pair with another's partner for ever, a wrong depth.
+        if image.header.stamp.sec < 0 or (stamp_ns == 0 and 0 in side.recent_stamps_ns):
+            # No time at all: message_filters raises, with its lock taken for good. Or all alike: once one is lost, each
+            # would pair with another's partner for ever, a wrong depth.
             side.received += 1
             side.unmatched += 1
             side.unstamped += 1

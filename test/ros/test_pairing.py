@@ -299,7 +299,7 @@ def test_images_without_stamps_are_not_paired_by_guess() -> None:
     assert cameras.pairs == [(0, 0)]
     cameras.check_books()
     said = sentence_of(cameras.report.look(5.0), "stamps zero", Level.WARN)
-    assert "/left/image_rect and /right/image_rect carry the stamp 0" in said
+    assert "/left/image_rect and /right/image_rect carry a stamp of 0 or less" in said
 
 
 def test_stamps_that_were_zero_once_are_no_longer_the_reason() -> None:
@@ -334,6 +334,17 @@ def test_what_the_graph_explains_is_not_said_twice() -> None:
     cameras = Cameras()
     assert cameras.report.look(5.0, {*TOPICS}) == []
     assert "/right" not in sentence_of(cameras.report.look(5.0, {TOPICS[1]}), "no images", Level.ERROR)
+
+
+def test_a_negative_stamp_is_no_stamp() -> None:
+    """It pairs with nothing, is counted, and leaves message_filters as it was: the next pair forms."""
+    cameras = Cameras()
+    for stamp_ms in (-1, 33, -(2.0**31) * 1000, 66):
+        cameras.left(stamp_ms)
+        cameras.right(stamp_ms)
+    assert cameras.pairs == [(33, 33), (66, 66)]
+    assert (cameras.pairing.left.unmatched, cameras.pairing.left.unstamped) == (2, 2)
+    cameras.check_books()
 
 
 def test_a_stamp_that_comes_twice_is_counted_once_as_unmatched() -> None:

@@ -80,7 +80,7 @@ class Unpaired:
         """The finding's name and why: clocks that disagree, stamps a little apart, or images that are missing."""
         if unstamped:
             which = " and ".join(unstamped)
-            return "stamps zero", f"{which} carry the stamp 0, which tells nothing; let the driver set header.stamp"
+            return "stamps zero", f"{which} carry a stamp of 0 or less, no time; let the driver set header.stamp"
         left, right = self._pairing.left.recent_stamps_ns, self._pairing.right.recent_stamps_ns
         newest = f"newest stamps {left[-1] / 1e9:.6f} and {right[-1] / 1e9:.6f} s"
         period_ns = _period_ns(left, right)

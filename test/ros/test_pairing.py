@@ -51,7 +51,7 @@ class Cameras:
         )
         self.publishers = dict.fromkeys(TOPICS, 1)
         self.remedy: str | None = None
-        self.report = Unpaired(self.pairing, TOPICS, self.publishers.__getitem__, lambda: self.remedy)
+        self.report = Unpaired(self.pairing, TOPICS, lambda topic: self.publishers.get(topic, 0), lambda: self.remedy)
 
     def _on_pair(self, left: Any, right: Any, arrival_ns: int) -> None:
         self.pairs.append((sync.stamp_ns(left) / MS, sync.stamp_ns(right) / MS))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from ffs_ros.finding import Finding, Level
+from ffs_ros.ros.doctor.other_form import other_form
 from ffs_ros.ros.pairing import Pairing
 
 _PERIODS_APART = 5
@@ -62,12 +63,12 @@ class Unpaired:
         if any(arrived):
             what += f", while the other side delivers {max(arrived) / elapsed_s:.1f} Hz"
         if unoffered:
-            yield Finding(
-                "no publisher",
-                Level.ERROR,
-                f"{what}: nobody publishes {' and '.join(unoffered)}; start the camera driver, or remap to its topics "
-                "(--ros-args -r left/image_rect:=/camera/left/image_rect)",
+            remedy = other_form(unoffered[0], self._publishers) or (
+                "start the camera driver, or remap to its topics "
+                "(--ros-args -r left/image_rect:=/camera/left/image_rect)"
             )
+            sentence = f"{what}: nobody publishes {' and '.join(unoffered)}; {remedy}"
+            yield Finding("no publisher", Level.ERROR, sentence)
         elif silent:
             sentence = f"{what}, although somebody publishes there; check that the driver sends{self._remedy()}"
             yield Finding("no images", Level.ERROR, sentence)

@@ -28,17 +28,18 @@ class Order(Enum):
 
 
 def order_of_sides(matches: FeatureMatches, principal_point_difference_px: float = 0.0) -> Order:
-    """Nearer things lie further left in the right image: disparities beyond ``principal_point_difference_px``, that
-    of a point at infinity (cx_left - cx_right), are positive, or negative when the images are exchanged.
+    """Nothing lies beyond infinity, whose disparity is ``principal_point_difference_px`` (cx_left - cx_right), or its
+    negative when the images are exchanged: disparities below the one or above the other speak against an order.
 
-    Holds for rectified images; where cameras are turned towards each other, far things have negative disparities.
+    Holds for rectified images.
     """
-    beyond_N = matches.disparity_N - principal_point_difference_px
-    positive = np.count_nonzero(beyond_N > matches.resolution_px)
-    negative = np.count_nonzero(beyond_N < -matches.resolution_px)
-    if max(positive, negative) < max(_LEAST_FEATURES, _CLEAR_MAJORITY * (positive + negative)):
+    infinity_px, noise_px = principal_point_difference_px, matches.resolution_px
+    against_right = np.count_nonzero(matches.disparity_N < infinity_px - noise_px)
+    against_exchanged = np.count_nonzero(matches.disparity_N > -infinity_px + noise_px)
+    least = max(_LEAST_FEATURES, _CLEAR_MAJORITY * (against_right + against_exchanged))
+    if max(against_right, against_exchanged) < least:
         return Order.UNDECIDED
-    return Order.RIGHT if positive > negative else Order.EXCHANGED
+    return Order.RIGHT if against_exchanged > against_right else Order.EXCHANGED
 
 
 class VerticalOffset(NamedTuple):

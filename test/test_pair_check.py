@@ -56,8 +56,12 @@ def rectified(shared: Any) -> Callable[[str], Pair]:
         (-0.8, 0.0, Order.UNDECIDED),
         (lambda x, y: np.where(x > 0.0, 5.0, -5.0), 0.0, Order.UNDECIDED),
         (lambda x, y: np.where(x > 0.9, -5.0, 5.0), 0.0, Order.RIGHT),
-        (-5.0, -12.0, Order.RIGHT),  # cameras turned towards each other
-        (5.0, 12.0, Order.EXCHANGED),
+        (-5.0, -12.0, Order.UNDECIDED),  # with cameras turned towards each other, either order has such points
+        (lambda x, y: 5.0 + 16.0 * x, -12.0, Order.RIGHT),
+        (lambda x, y: -5.0 + 16.0 * x, -12.0, Order.EXCHANGED),
+        (15.0, 12.0, Order.RIGHT),
+        (-15.0, 12.0, Order.EXCHANGED),
+        (5.0, 12.0, Order.UNDECIDED),  # neither order has them
     ],
 )
 def test_the_sign_of_the_disparities_tells(disparity_px: Any, difference_px: float, order: Order) -> None:

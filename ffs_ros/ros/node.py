@@ -22,6 +22,7 @@ from ffs_ros.finding import Finding
 from ffs_ros.ros import params
 from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.doctor.doctor import Doctor
+from ffs_ros.ros.doctor.matched_pictures import MatchedPictures
 from ffs_ros.ros.drop_log import DropLog
 from ffs_ros.ros.finding_log import FindingLog
 from ffs_ros.ros.frame_log import FrameLog
@@ -183,9 +184,8 @@ class StereoNode(LifecycleNode):
         self._pipeline = Pipeline(self._engine, calibration, self._outputs, self.frames, self._parameter, self._now_ns)
         self.inputs = Inputs(self, config, self.pairing, calibration, self._log, lost_images_remedy)
         pipeline = self._pipeline
-        self._doctor = Doctor(
-            self, self._log, self.pairing, calibration, self.inputs, self._outputs.publishers, lambda: pipeline.newest
-        )
+        pictures = MatchedPictures(lambda: pipeline.newest, self.inputs.image_topics, self._log)
+        self._doctor = Doctor(self, self.pairing, calibration, self.inputs, pictures, self._outputs.publishers)
         # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
         self._report_timer = self.create_timer(
             REPORT_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)

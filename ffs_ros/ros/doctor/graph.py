@@ -54,7 +54,9 @@ def type_name(message_type: type) -> str:
 
 
 def full_name(endpoint: Any) -> str:
-    """The node's that an endpoint belongs to."""
+    """The node's that an endpoint belongs to, which is discovered after the endpoint."""
+    if "UNKNOWN" in endpoint.node_name:
+        return "a node"
     return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"
 
 
@@ -93,7 +95,7 @@ def input_findings(node: Any, subscription: Any) -> GraphFindings:
     for endpoint, why in zip(matching, obstacles, strict=True):
         if why is not None:
             level = Level.WARN if reached else Level.ERROR
-            found.append(Finding("input QoS", level, _nothing_arrives(endpoint, topic, "here", why)))
+            found.append(Finding("input QoS", level, _nothing_arrives(endpoint, topic, "this node", why)))
     if reached > 1:
         names = " and ".join(sorted(full_name(endpoint) for endpoint in matching))
         found.append(
@@ -116,14 +118,14 @@ def _of_others(node: Any, topic: str) -> Iterator[Finding]:
         for publisher in node.get_publishers_info_by_topic(topic):
             why = obstacle(publisher.qos_profile, subscription.qos_profile)
             if why is not None and publisher.topic_type == subscription.topic_type:
-                where = f"at {full_name(subscription)}"
+                where = full_name(subscription)
                 yield Finding("input QoS", Level.ERROR, _nothing_arrives(publisher, topic, where, why))
 
 
 def _nothing_arrives(publisher: Any, topic: str, where: str, why: str) -> str:
     return (
-        f"nothing of what {full_name(publisher)} publishes on {topic} arrives {where} ({why}); set "
-        f"qos_overrides.{topic}.subscription.{why.partition(':')[0]} there to what is offered"
+        f"nothing of what {full_name(publisher)} publishes on {topic} arrives at {where} ({why}); set its "
+        f"qos_overrides.{topic}.subscription.{why.partition(':')[0]} to what is offered"
     )
 
 

@@ -67,7 +67,7 @@ class Images:
         self._recent: deque[list[Finding]] = deque(maxlen=agreeing)
         self._contents: tuple[int, int] | None = None
         self._offered = 0
-        self._slot: LatestSlot[Sample] = LatestSlot(self._look_at, on_bug, name="doctor")
+        self._slot: LatestSlot[Sample] = LatestSlot(self.look_at, on_bug, name="doctor")
 
     def offer(self, sample: Sample) -> None:
         """Leave a sample of the running stream and return at once."""
@@ -88,7 +88,8 @@ class Images:
         """Let the look at hand finish and end the thread."""
         self._slot.close()
 
-    def _look_at(self, sample: Sample) -> None:
+    def look_at(self, sample: Sample) -> None:
+        """What the thread does with a sample."""
         left, right = (zlib.crc32(image.tobytes()) for image in (sample.left_HW3, sample.right_HW3))
         findings = list(findings_on(sample, self._topics))
         if self._contents is not None:

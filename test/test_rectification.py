@@ -112,12 +112,13 @@ def test_a_cropped_or_binned_raw_image(roi: tuple[int, int, int, int], binning: 
 
 def test_what_the_raw_image_does_not_show_has_no_answer() -> None:
     """A rectified image that is wider than the lens: its rim is NaN in the disparity, and only that."""
-    wide = replace(LEFT, p=(120.0, 120.0, 160.0, 120.0), r=np.eye(3), d=MODELS["plumb_bob"])
+    wide = replace(LEFT, p=(120.0, 120.0, 160.0, 120.0), r=rotation(0.1, -0.25, 0.05), d=MODELS["plumb_bob"])
     right = replace(wide, tx=-12.0)
     rectification = StereoRectification.of(wide.info(), right.info(), camera_of(wide, right))
     u, v = np.meshgrid(np.arange(320.0), np.arange(240.0))
     x, y = wide.raw_of_rectified(u, v)
-    radius = np.hypot((u - 160.0) / 120.0, (v - 120.0) / 120.0)
+    ray = np.tensordot(wide.r.T, np.stack([(u - 160.0) / 120.0, (v - 120.0) / 120.0, np.ones_like(u)]), axes=1)
+    radius = np.hypot(ray[0], ray[1]) / ray[2]
     k1, k2, k3 = -0.28, 0.074, 0.003
     # The derivative of r + k1 r^3 + k2 r^5 + k3 r^7, whose first root is as far as the polynomial goes.
     roots = np.roots([7 * k3, 0, 5 * k2, 0, 3 * k1, 0, 1])

@@ -16,11 +16,15 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
 from raw_camera import RawCamera, rotation
+from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from stereo_graph import Graph, camera_infos, image_message, pixels_of
 from tiny_engine import expected_disparity, write_tiny_engine
 
+from ffs_ros.config import NodeConfig
 from ffs_ros.geometry import StereoCamera
+from ffs_ros.rectification import StereoRectification
+from ffs_ros.ros.inputs import image_topics
 
 HEIGHT, WIDTH = 48, 64
 CAMERA = StereoCamera(WIDTH, HEIGHT, 80.0, 80.0, 32.0, 34.5, 24.0, 0.1)
@@ -121,14 +125,19 @@ def send_until_said(graph: Graph, node: Any, sentence: str, images: Any, infos: 
     ],
 )
 def test_compressed_topics_are_named_as_image_transport_does(
-    remaps: dict[str, str], topics: list[str], graph: Graph, start_node: Callable[..., Any]
+    remaps: dict[str, str], topics: list[str], graph: Graph
 ) -> None:
-    """The base topic's remap counts, then one of the full name; the log says where the node listens."""
+    """The base topic's remap counts, then one of the full name; with rectify the base topic is image_raw."""
     words = [word for name, to in remaps.items() for word in ("-r", f"{name}:={to}")]
-    node = start_node(*words, engine="sgbm", image_transport="compressed")
-    node.wait_said(f"{' and '.join(topics)}: pairs images")
-    graph.wait(lambda: all(graph.node.count_subscribers(topic) == 1 for topic in topics), "the node's subscriptions")
-    assert graph.node.count_subscribers("/left/image_rect") == 0
+    node = Node("named", context=graph.context, cli_args=["--ros-args", *words], use_global_arguments=False)
+    try:
+        assert list(image_topics(node, NodeConfig(image_transport="compressed"))) == topics
+        assert image_topics(node, NodeConfig())[0] == remaps.get("left/image_rect", "/left/image_rect")
+        raw = "/left/image_raw", "/right/image_raw"
+        assert image_topics(node, NodeConfig(rectify=True)) == raw
+        assert image_topics(node, NodeConfig(rectify=True, image_transport="compressed"))[1] == f"{raw[1]}/compressed"
+    finally:
+        node.destroy_node()
 
 
 LEFT = RawCamera(
@@ -180,6 +189,26 @@ def test_raw_images_are_rectified(camera: Callable[..., Graph], start_node: Call
     other = replace(LEFT, d=(-0.1, 0.0, 0.0, 0.0, 0.0)), replace(RIGHT, d=(0.08, 0.0, 0.0, 0.0, 0.0))
     depth_HW, _ = depth(wall(*other), [ros_info(one) for one in other])
     np.testing.assert_allclose(np.nanmedian(depth_HW), 2.0, rtol=0.02)
+
+
+def test_what_a_lens_does_not_show_has_no_depth(
+    tmp_path: Path, camera: Callable[..., Graph], start_node: Callable[..., Any]
+) -> None:
+    """The engine gets the rectified images, each from its own camera, and the rim that the left one does not see is
+    NaN, whatever the engine says there."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    start_node(engine=write_tiny_engine(tmp_path / "tiny.onnx", 240, 320), rectify=True)
+    graph = camera(image="image_raw")
+    wide = [replace(one, p=(150.0, 150.0, 158.0, 122.0), tx=0.6 * one.tx) for one in (LEFT, RIGHT)]
+    raw = np.random.default_rng(3).integers(0, 250, (2, 240, 320, 3), np.uint8)
+    outputs = graph.exchange(*map(image_message, raw), tuple(map(ros_info, wide)))
+    infos = [one.info() for one in wide]
+    rectification = StereoRectification.of(*infos, StereoCamera.from_camera_info(*infos))
+    expected_HW = expected_disparity(*rectification.images(*raw))
+    assert 0.2 < rectification.left.unseen_HW.mean() < 0.8
+    expected_HW[rectification.left.unseen_HW | (expected_HW <= 0.0)] = np.nan
+    np.testing.assert_allclose(pixels_of(outputs.depth), 150.0 * 0.1 / expected_HW, rtol=1e-5)
 
 
 def test_a_lens_that_cannot_be_costs_pairs_and_not_the_node(

@@ -104,7 +104,8 @@ def test_a_mosaic_in_a_png() -> None:
     mosaic = np.tile(np.array([[200, 90], [90, 30]], np.uint8), (8, 8))
     rgb = rgb_from_compressed(message(packed(mosaic, ".png"), "bayer_rggb8; png compressed "))
     np.testing.assert_array_equal(rgb, np.broadcast_to(np.uint8([200, 90, 30]), (16, 16, 3)))
-    rgb = rgb_from_compressed(message(packed(GREY, ".jpg"), "bayer_rggb8; jpeg compressed mono8"))
+    grey = np.where((ROW // 8 + COLUMN // 8) % 2, 200, 50).astype(np.uint8)
+    rgb = rgb_from_compressed(message(packed(grey, ".jpg"), "bayer_rggb8; jpeg compressed mono8"))
     np.testing.assert_array_equal(rgb[..., 0], rgb[..., 2])
 
 

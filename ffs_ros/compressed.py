@@ -14,8 +14,8 @@ import numpy as np
 from ffs_ros.encodings import MOSAIC_TO_RGB, check_picture_size, eight_bits
 from ffs_ros.errors import MessageError
 
-MOST_PIXELS = 1 << 26
-"""8192x8192; a few kilobytes may claim to be more."""
+MOST_PIXELS = 1 << 25
+"""More than 8K video has; a few kilobytes may claim to be more."""
 _MOST_SCANS = 100
 """Passes over the picture in a progressive JPEG, ten as a rule; a few bytes for each would keep the decoder busy."""
 _MOST_SEGMENTS = 4096

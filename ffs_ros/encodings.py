@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -75,4 +76,13 @@ def check_picture_size(height: int, width: int) -> None:
         raise MessageError(
             f"the image claims to be {width}x{height}: expected at most {MOST_PIXELS_PER_SIDE} pixels per side; "
             "the message is damaged"
+        )
+
+
+def check_equal_sizes(left: Sequence[int], right: Sequence[int]) -> None:
+    """Raises MessageError unless both images of a pair have the same rows and columns."""
+    if tuple(left[:2]) != tuple(right[:2]):
+        raise MessageError(
+            f"the left image is {left[1]}x{left[0]} and the right one {right[1]}x{right[0]}: expected equal sizes; set "
+            "both cameras to one resolution"
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ffs_ros.encodings import check_equal_sizes
 from ffs_ros.engine import Engine
 from ffs_ros.engine.contract import OUTPUT, stereo_inputs
 from ffs_ros.engine_size import settled_size
@@ -91,9 +92,4 @@ def _check_pair(left_HW3: np.ndarray, right_HW3: np.ndarray) -> None:
             raise MessageError(
                 f"the {side} image is {image.dtype} {image.shape}: expected uint8 (height, width, 3) RGB"
             )
-    if left_HW3.shape != right_HW3.shape:
-        (left_rows, left_columns), (right_rows, right_columns) = left_HW3.shape[:2], right_HW3.shape[:2]
-        raise MessageError(
-            f"the left image is {left_columns}x{left_rows} and the right one {right_columns}x{right_rows}: expected "
-            "equal sizes; set both cameras to one resolution"
-        )
+    check_equal_sizes(left_HW3.shape, right_HW3.shape)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ffs_ros.compressed import rgb_from_compressed, size_of_compressed
-from ffs_ros.encodings import LAYOUTS, Layout, check_picture_size, eight_bits
+from ffs_ros.encodings import LAYOUTS, Layout, check_equal_sizes, check_picture_size, eight_bits
 from ffs_ros.errors import MessageError
 
 
@@ -32,6 +32,16 @@ def size_of_picture(msg: Any) -> tuple[int, int]:
         return size_of_compressed(msg)
     check_picture_size(int(msg.height), int(msg.width))
     return int(msg.height), int(msg.width)
+
+
+def size_of_pair(left: Any, right: Any) -> tuple[int, int]:
+    """Rows and columns of both pictures. Raises MessageError, naming the camera, as above and where they differ."""
+    with errors_of("left"):
+        left_size = size_of_picture(left)
+    with errors_of("right"):
+        right_size = size_of_picture(right)
+    check_equal_sizes(left_size, right_size)
+    return left_size
 
 
 def rgb_from_message(msg: Any, bit_depth: int = 16) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ffs_ros.errors import CalibrationError
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.rectification import StereoRectification
-from ffs_ros.wire import errors_of, size_of_picture
+from ffs_ros.wire import size_of_pair
 
 PATIENCE_S = 1.0
 """How long a change of one side's CameraInfo waits for the other side's; a driver may also send that one only once."""
@@ -71,7 +71,7 @@ class Calibration:
         """What holds for these images, Image or CompressedImage.
 
         Raises CalibrationError when a CameraInfo is missing, they describe no stereo camera or not that of the images,
-        MessageError when a compressed image does not say its size.
+        MessageError when the images' sizes differ or cannot be.
         """
         left, right = self.left, self.right
         for info, topic in zip((left, right), self._topics, strict=True):
@@ -88,8 +88,7 @@ class Calibration:
                 self._check_changed_together(left, right, numbers)
             self._camera, self._numbers, self._rectification = camera, numbers, None
         _check_sides(left_image, right_image, left, right)
-        with errors_of("left"):
-            self._camera.check_image_size(*size_of_picture(left_image))
+        self._camera.check_image_size(*size_of_pair(left_image, right_image))
         if not self._rectify:
             return Calibrated(self._camera, left, None)
         if self._rectification is None:

@@ -221,6 +221,10 @@ def test_compressed_images_say_their_size_in_their_file(calibration: Calibration
     calibration.of_pair(good, good)
     other = SimpleNamespace(format="png", data=png[:-1] + b"\x49", header=header)
     with pytest.raises(CalibrationError, match="the image is 64x73 but its calibration is for 64x48"):
-        calibration.of_pair(other, good)
+        calibration.of_pair(other, other)
+    with pytest.raises(MessageError, match="the left image is 64x48 and the right one 64x73: expected equal sizes"):
+        calibration.of_pair(good, other)
+    with pytest.raises(MessageError, match="right camera: the compressed image"):
+        calibration.of_pair(good, SimpleNamespace(format="png", data=b"", header=header))
     with pytest.raises(MessageError, match="left camera: the compressed image"):
         calibration.of_pair(SimpleNamespace(format="png", data=b"", header=header), good)

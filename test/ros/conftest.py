@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ def graph() -> Iterator[Any]:
     pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
     from stereo_graph import Graph
 
+    gc.collect()  # rclpy keeps the services of a destroyed lifecycle node on the graph until the node is collected
     graph = Graph()
     yield graph
     graph.close()

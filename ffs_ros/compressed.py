@@ -20,9 +20,11 @@ _MOST_SCANS = 100
 """Passes over the picture in a progressive JPEG, ten as a rule; a few bytes for each would keep the decoder busy."""
 _MOST_SEGMENTS = 4096
 """Before the picture; a colour profile may take 255."""
+_MOST_CHUNKS = 1 << 16
+"""Of a PNG; 8 kilobytes each as a rule."""
 
-_PNG_BEGIN = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_BEGIN = _PNG_SIGNATURE + b"\0\0\0\rIHDR"
 _JPEG_BEGIN, _JPEG_END, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xd9", b"\xff\xda"
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers that open a frame (ITU-T T.81, table B.1)."""
@@ -63,8 +65,8 @@ def rgb_from_compressed(msg: Any, bit_depth: int = 16) -> np.ndarray:
     is larger than a camera's, and for ``compressedDepth``.
     """
     size = size_of_compressed(msg)
+    _check_whole(bytes(msg.data))
     data = np.frombuffer(msg.data, np.uint8)
-    _check_whole(data)
     try:
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # neither turned nor, at 16 bits, made smaller
     except cv2.error:
@@ -102,15 +104,26 @@ def _jpeg_size(data: memoryview) -> tuple[int, int]:
     raise MessageError(f"the JPEG of {len(data)} bytes is damaged: it says nowhere how large it is")
 
 
-def _check_whole(data: np.ndarray) -> None:
-    """Raises MessageError for a file that ends early, which older OpenCV fills up with grey, or that has no end.
-
-    Some cameras pad a JPEG with zeros.
-    """
-    tail = data[-4096:].tobytes()
-    jpeg = data[0] == 0xFF
-    whole = tail.rstrip(b"\0").endswith(_JPEG_END) if jpeg else _PNG_END in tail
+def _check_whole(data: bytes) -> None:
+    """Raises MessageError for a file that ends early, or that would keep a decoder busy or fill its memory."""
+    kind, whole = ("JPEG", _jpeg_is_whole(data)) if data.startswith(_JPEG_BEGIN) else ("PNG", _png_is_whole(data))
     if not whole:
-        raise MessageError(f"the {'JPEG' if jpeg else 'PNG'} of {len(data)} bytes ends early; part of it was lost")
-    if jpeg and data.tobytes().count(_JPEG_SCAN) > _MOST_SCANS:
+        raise MessageError(f"the {kind} of {len(data)} bytes ends early or is damaged; part of it was lost")
+    if kind == "JPEG" and data.count(_JPEG_SCAN) > _MOST_SCANS:
         raise MessageError(f"the JPEG has more than {_MOST_SCANS} scans: expected a camera's, which has one to ten")
+
+
+def _jpeg_is_whole(data: bytes) -> bool:
+    """Older OpenCV fills up with grey what is missing. Some cameras pad with zeros."""
+    return data.rstrip(b"\0").endswith(_JPEG_END)
+
+
+def _png_is_whole(data: bytes) -> bool:
+    """Whether its chunks end with the one that ends it. OpenCV makes room for as many bytes as a chunk claims."""
+    at = len(_PNG_SIGNATURE)
+    for _ in range(_MOST_CHUNKS):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        at += 12 + length
+        if at > len(data) or kind == b"IEND":
+            return at <= len(data)
+    return False

@@ -171,7 +171,7 @@ MANY_SCANS = JPEG[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" * 200 + JPE
         (b"\xff\xd8" + b"\xff" * 10**7, "jpeg", "says nowhere how large it is"),
         (PNG[:-1], "png", f"the PNG of {len(PNG) - 1} bytes ends early"),
         (PNG[:20], "png", "the image is empty .40x0."),
-        (PNG[:100] + PNG[120:], "png", "is damaged: it cannot be decoded"),
+        (PNG[:100] + bytes(20) + PNG[120:], "png", "is damaged: it cannot be decoded"),
         (JPEG[:2] + JPEG[-2:], "jpeg", "is neither|says nowhere"),
         (jpeg_of(0, 48), "jpeg", "the image is empty .0x48."),
         (jpeg_of(65500, 65500), "jpeg", "claims to be 65500x65500: expected at most 16384 pixels per side"),
@@ -179,6 +179,8 @@ MANY_SCANS = JPEG[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" * 200 + JPE
         (png_of(2**31 - 1, 2**31 - 1, b""), "png", "claims to be 2147483647x2147483647"),
         (png_of(40, 48, zlib.compress(bytes(10))), "png", "is damaged"),
         (MANY_SCANS, "jpeg", "has more than 100 scans"),
+        (PNG[:33] + struct.pack(">I", 2**31 - 1) + PNG[37:], "png", "PNG of .* bytes ends early or is damaged"),
+        (PNG[:33] + (b"\0\0\0\0juNk" + bytes(4)) * 10**5 + PNG[33:], "png", "ends early or is damaged"),
     ],
 )  # fmt: skip
 def test_damaged_and_hostile_files(data: bytes, format_: str, sentence: str) -> None:

@@ -1,7 +1,7 @@
 """Start ``stereo_node`` on one stereo camera: ``ros2 launch ffs_ros stereo.launch.py engine:=model.onnx``.
 
-``ros2 launch ffs_ros stereo.launch.py --show-args`` lists every argument. For several cameras include it once for each,
-with a ``namespace`` of its own and inside a ``GroupAction``, which keeps one's arguments from the next.
+``ros2 launch ffs_ros stereo.launch.py --show-args`` lists every argument. ``realsense.launch.py``, ``zed.launch.py``
+and ``oakd.launch.py`` know the topics of those cameras, ``cameras.launch.py`` starts several.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
 from ffs_ros.config import parameter_facts
+from ffs_ros.launching import rviz
+from ffs_ros.launching.refusal import refusing
 from ffs_ros.ros.transport import environment
 
-PARAMETERS_FILE = Path(__file__).parent.parent / "config" / "stereo.yaml"
+CONFIG = Path(__file__).parent.parent / "config"
 TOPICS = {
     "left/image_rect": "left_image",
     "left/camera_info": "left_camera_info",
@@ -36,7 +38,13 @@ RESPAWN_DELAY_S = 2.0
 
 def generate_launch_description() -> LaunchDescription:
     """The node and the arguments that say where and how it runs."""
-    return LaunchDescription([*_place(), *_topics(), *_process(), *_parameters(), OpaqueFunction(function=_node)])
+    return LaunchDescription(
+        [
+            *(*_place(), *_topics(), *_process(), *rviz.arguments(CONFIG / "stereo.rviz"), *_parameters()),
+            OpaqueFunction(function=_node),
+            OpaqueFunction(function=rviz.start),
+        ]
+    )
 
 
 def _place() -> list[DeclareLaunchArgument]:
@@ -48,7 +56,7 @@ def _place() -> list[DeclareLaunchArgument]:
         ),
         DeclareLaunchArgument(
             "params_file",
-            default_value=str(PARAMETERS_FILE),
+            default_value=str(CONFIG / "stereo.yaml"),
             description="Parameters of the node. An argument with a parameter's name goes before this file.",
         ),
     ]
@@ -107,6 +115,7 @@ def _parameters() -> list[DeclareLaunchArgument]:
     ]
 
 
+@refusing
 def _node(context: LaunchContext) -> list[LifecycleNode]:
     """The node, with what was given of its parameters."""
 

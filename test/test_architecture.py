@@ -50,6 +50,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     ),
     "ros": Part({"numpy", "cv2"} | ROS, set(), {"", "engine"}),
     "ros/doctor": Part({"numpy", "cv2"} | ROS, set(), {"", "ros"}),
+    "launching": Part({"launch", "launch_ros", "lifecycle_msgs", "ament_index_python", "yaml"}, set(), {"", "ros"}),
     "tools": Part(
         {"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network", "training", "weights"}
     ),
@@ -131,6 +132,9 @@ def test_no_arrow_points_the_wrong_way(file):
         ("ros/node.py", "from ffs_ros.tools import export"),
         ("ros/node.py", "from ffs_ros import network"),
         ("ros/node.py", "from ffs_ros.engine import sgbm"),
+        ("ros/node.py", "import launch"),
+        ("ros/node.py", "from ffs_ros.launching import rviz"),
+        ("launching/rviz.py", "from ffs_ros.engine import open_engine"),
         ("checkpoint/table.py", "from ..network.model import FastFoundationStereo"),
         ("tools/infer.py", "def f():\n    import rclpy"),
         ("tools/export.py", "import torch"),

@@ -1,83 +1,17 @@
-"""stereo.launch.py turns its arguments into one process: its name, topics, parameters and environment.
-
-A stand-in takes the node's place and writes down what it was started with.
-"""
+"""stereo.launch.py turns its arguments into one process: its name, topics, parameters and environment."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-import yaml
 
 from ffs_ros.config import parameter_facts
-from ffs_ros.ros.transport import BUILTIN_TRANSPORTS_VARIABLE, FAST_DDS_2_VARIABLE, PROFILE_VARIABLE, profile_path
+from ffs_ros.ros.transport import FAST_DDS_2_VARIABLE, PROFILE_VARIABLE, profile_path
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed; test/launch/README.md says how")
-
-STAND_IN = """
-import json, os, sys
-with open(sys.argv[1], "a") as report:
-    report.write(json.dumps([sys.argv[2:], dict(os.environ)]) + "\\n")
-sys.exit(int(os.environ.get("STAND_IN_EXIT_CODE", 0)))
-"""
-
-
-class Started(NamedTuple):
-    """One start of the node's process."""
-
-    argv: list[str]
-    env: dict[str, str]
-
-    def after(self, flag: str) -> list[str]:
-        """What follows each ``flag`` on the command line."""
-        return [value for option, value in zip(self.argv, self.argv[1:], strict=False) if option == flag]
-
-    @property
-    def remaps(self) -> dict[str, str]:
-        return dict(rule.split(":=") for rule in self.after("-r"))
-
-    @property
-    def given(self) -> dict[str, object]:
-        """Parameters beside the parameter file's."""
-        merged: dict[str, object] = {}
-        for file in self.after("--params-file")[1:]:
-            for node in yaml.safe_load(Path(file).read_text(encoding="utf-8")).values():
-                merged.update(node["ros__parameters"])
-        return merged
-
-
-@pytest.fixture
-def start(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Started]]:
-    """Launches cameras, each with its arguments, and returns every start of a node."""
-    from launch import LaunchDescription, LaunchService
-    from launch.actions import GroupAction, IncludeLaunchDescription, SetLaunchConfiguration, Shutdown, TimerAction
-    from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-    for variable in (PROFILE_VARIABLE, FAST_DDS_2_VARIABLE, BUILTIN_TRANSPORTS_VARIABLE, "RMW_IMPLEMENTATION"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))
-    monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
-    report, stand_in = tmp_path / "starts.jsonl", tmp_path / "stand_in.py"
-    stand_in.write_text(STAND_IN, encoding="utf-8")
-    source = PythonLaunchDescriptionSource(str(checkout / "launch" / "stereo.launch.py"))
-
-    def launch(*cameras: dict[str, str], shutdown_after_s: float | None = None) -> list[Started]:
-        prefix = SetLaunchConfiguration("launch-prefix", f"{sys.executable} {stand_in} {report}")
-        groups = [GroupAction([IncludeLaunchDescription(source, launch_arguments=c.items())]) for c in cameras]
-        timer = [TimerAction(period=shutdown_after_s, actions=[Shutdown()])] if shutdown_after_s else []
-        service = LaunchService(noninteractive=True)
-        service.include_launch_description(LaunchDescription([prefix, *groups, *timer]))
-        assert service.run() == 0
-        return [Started(*json.loads(line)) for line in report.read_text(encoding="utf-8").splitlines()]
-
-    return launch
 
 
 def test_without_arguments_the_parameter_file_decides(start, checkout):
@@ -166,4 +100,31 @@ def test_respawn_starts_a_dead_node_again(start, monkeypatch):
     """With respawn:=true a node that dies comes back; without, the launch ends with it."""
     monkeypatch.setenv("STAND_IN_EXIT_CODE", "1")
     assert len(start({"respawn": "false"})) == 1
-    assert len(start({"respawn": "true"}, shutdown_after_s=4.0)) >= 3
+    assert len(start({"respawn": "true"}, shutdown_after_s=4.0)) >= 2
+
+
+def test_rviz_shows_the_cameras_topics(start, install, checkout):
+    """With rviz:=true RViz runs in the node's namespace, its layout's names remapped to the camera's topics."""
+    install("rviz2", executable="rviz2")
+    processes = start(
+        {"rviz": "true", "namespace": "front", "left_namespace": "/camera", "fixed_frame": "left_optical"}
+    )
+    (rviz,) = (process for process in processes if process.argv[0].endswith("/rviz2"))
+    assert [Path(file).resolve() for file in rviz.after("-d")] == [checkout / "config" / "stereo.rviz"]
+    assert rviz.after("-f") == ["left_optical"]
+    assert rviz.remaps == {
+        "__node": "rviz",
+        "__ns": "/front",
+        "/left/image_rect": "/camera/image_rect",
+        "/disparity/color": "disparity/color",
+        "/depth/image_rect": "depth/image_rect",
+        "/points2": "points2",
+        "/confidence": "confidence",
+    }
+
+
+def test_without_rviz_its_argument_says_what_to_install(start, said, monkeypatch):
+    """rviz:=true ends the launch with a sentence where there is no RViz, and the node with it."""
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "/nowhere")
+    start({"rviz": "true"}, exit_code=1)
+    assert [sentence for sentence in said if "rviz:=true needs the ROS package rviz2" in sentence]

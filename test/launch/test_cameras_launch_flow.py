@@ -1,8 +1,10 @@
-"""stereo.launch.py with the real node: two cameras give depth at once, a third that cannot start says why and ends."""
+"""cameras.launch.py with the real node: two cameras give depth at once and stay apart, a third that cannot start says
+why and ends."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -17,14 +19,23 @@ for _package in ("launch_testing", "launch_ros", "rclpy"):
 import launch_testing.actions  # noqa: E402
 import rclpy  # noqa: E402
 from launch import LaunchDescription  # noqa: E402
-from launch.actions import GroupAction, IncludeLaunchDescription, SetEnvironmentVariable  # noqa: E402
+from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
+from rcl_interfaces.srv import GetParameters  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
-LAUNCH_FILE = Path(__file__).resolve().parents[2] / "launch" / "stereo.launch.py"
+LAUNCH_FILE = Path(__file__).resolve().parents[2] / "launch" / "cameras.launch.py"
 CAMERAS = {"front": 8, "rear": 20}
 """Namespace -> disparity of the scene that the camera sees, in pixels."""
+MAX_DISPARITY = {"front": 32, "rear": 48}
+"""What the file says of each camera alone, in pixels."""
+ROBOT = """
+cameras:
+  - {namespace: front, max_disparity: 32}
+  - {namespace: rear, max_disparity: 48}
+  - {namespace: broken, engine: /no/such/model.onnx}
+"""
 FOCAL_LENGTH_PX, BASELINE_M = 100.0, 0.1
 HEIGHT, WIDTH = 64, 160
 FLOW_TIMEOUT_S = 60.0
@@ -33,15 +44,14 @@ FLOW_TIMEOUT_S = 60.0
 @pytest.mark.launch_test
 def generate_test_description() -> LaunchDescription:
     isolation = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(100 + os.getpid() % 100)}
-    cameras = [{"namespace": name, "engine": "sgbm", "max_disparity": "32"} for name in CAMERAS]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as robot:
+        robot.write(ROBOT)
+    arguments = {"cameras": robot.name, "engine": "sgbm", "fit": "pad"}
     source = PythonLaunchDescriptionSource(str(LAUNCH_FILE))
     return LaunchDescription(
         [
             *(SetEnvironmentVariable(name, value) for name, value in isolation.items()),
-            *(
-                GroupAction([IncludeLaunchDescription(source, launch_arguments=arguments.items())])
-                for arguments in [*cameras, {"namespace": "broken", "engine": "/no/such/model.onnx"}]
-            ),
+            IncludeLaunchDescription(source, launch_arguments=arguments.items()),
             launch_testing.actions.ReadyToTest(),
         ]
     )
@@ -100,6 +110,17 @@ class TestWhileRunning(unittest.TestCase):
             depth_m = np.frombuffer(depth.data, np.float32).reshape(HEIGHT, WIDTH)
             expected_m = FOCAL_LENGTH_PX * BASELINE_M / disparity_px
             assert np.nanmedian(depth_m) == pytest.approx(expected_m, rel=0.01)
+
+    def test_each_camera_has_parameters_of_its_own(self) -> None:
+        """What the file says of one camera is that one's, what was typed is both's."""
+        for name, max_disparity in MAX_DISPARITY.items():
+            client = self.node.create_client(GetParameters, f"/{name}/stereo_node/get_parameters")
+            assert client.wait_for_service(FLOW_TIMEOUT_S)
+            answer = client.call_async(GetParameters.Request(names=["max_disparity", "engine", "fit"]))
+            rclpy.spin_until_future_complete(self.node, answer, timeout_sec=FLOW_TIMEOUT_S)
+            values = answer.result().values
+            assert values[0].integer_value == max_disparity
+            assert [value.string_value for value in values[1:]] == ["sgbm", "pad"]
 
     def test_a_node_without_its_engine_says_why(self, proc_output: Any) -> None:
         """The sentence is in the launch's output; the other cameras go on."""

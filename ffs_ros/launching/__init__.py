@@ -1,0 +1,1 @@
+"""What the launch files share. Only this folder and ``launch/`` know ROS's package ``launch``."""

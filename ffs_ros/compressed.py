@@ -35,7 +35,7 @@ def size_of_compressed(msg: Any) -> tuple[int, int]:
     data = memoryview(msg.data).cast("B")
     if "compressedDepth" in msg.format:
         raise MessageError(
-            f"format '{msg.format[:40]}' is a depth image and no camera's picture: remap to the images of a camera, "
+            f"format {msg.format[:40]!r} is a depth image and no camera's picture: remap to the images of a camera, "
             "whose transport is 'compressed'"
         )
     head = bytes(data[:64])
@@ -45,7 +45,7 @@ def size_of_compressed(msg: Any) -> tuple[int, int]:
         size = _jpeg_size(data)
     else:
         raise MessageError(
-            f"the compressed image (format '{msg.format[:40]}', {len(data)} bytes) is neither JPEG nor PNG; set the "
+            f"the compressed image (format {msg.format[:40]!r}, {len(data)} bytes) is neither JPEG nor PNG; set the "
             "publisher's compressed.format to 'jpeg' or 'png', or image_transport:=raw"
         )
     check_picture_size(*size)
@@ -73,7 +73,7 @@ def rgb_from_compressed(msg: Any, bit_depth: int = 16) -> np.ndarray:
         pixels = None
     if pixels is None or pixels.shape[:2] != size:
         raise MessageError(
-            f"the compressed image (format '{msg.format[:40]}', {len(data)} bytes) is damaged: it cannot be decoded"
+            f"the compressed image (format {msg.format[:40]!r}, {len(data)} bytes) is damaged: it cannot be decoded"
         )
     if pixels.dtype == np.uint16:
         pixels = eight_bits(pixels, bit_depth)

@@ -18,9 +18,13 @@ from ffs_ros.errors import CalibrationError
 # that, but not for what would shift a match: a relative 1e-4 of fx is 0.06 px at the border of a 1280 px wide image.
 _FOCAL_TOLERANCE = 1e-4
 _ROW_TOLERANCE_PX = 0.1
+_FORM = {1: 0.0, 4: 0.0, 8: 0.0, 9: 0.0, 10: 1.0, 11: 0.0}
+"""What no rectified camera's P has otherwise: neither a skew nor a scale of its own."""
+_FORM_TOLERANCE = 1e-3
 _LARGEST = 1e6
 """No number of a camera is that large, in pixels or metres; products of larger ones overflow to an infinite depth."""
 _LEAST_OFFSET_px = 1e-6
+_SHORTEST_FOCAL_PX = 1.0
 _SHORTEST_BASELINE_M = 1e-3
 """No two cameras are that close; a P[3] without its factor fx is."""
 
@@ -48,6 +52,11 @@ class StereoCamera:
             if abs(value) > _LARGEST:
                 raise CalibrationError(
                     f"the calibration has {name} = {value:g}: expected at most {_LARGEST:g}; calibrate the camera"
+                )
+            if name.startswith("f") and value < _SHORTEST_FOCAL_PX:
+                raise CalibrationError(
+                    f"the calibration has {name} = {value:g}: expected a focal length in pixels, not in metres or as a "
+                    "share of the image's width; multiply it by the pixels per metre or by the width"
                 )
 
     @classmethod
@@ -232,6 +241,12 @@ class _Projection:
                 f"the {side} CameraInfo has P[0] = {p[0]:g} and P[5] = {p[5]:g}, so the camera is not calibrated: "
                 "expected focal lengths in pixels; run camera_calibration and publish its result"
             )
+        for index, value in _FORM.items():
+            if abs(p[index] - value) > _FORM_TOLERANCE:
+                raise CalibrationError(
+                    f"the {side} CameraInfo has P[{index}] = {p[index]:g}: expected {value:g}, as P of a rectified "
+                    "camera is fx 0 cx Tx, 0 fy cy Ty, 0 0 1 0; publish the result of a stereo calibration"
+                )
         readout = Readout.of(info)
         fx, fy, cx, cy = readout.intrinsics(p[0], p[5], p[2], p[6])
         return cls(readout.width, readout.height, fx, fy, cx, cy, tx=p[3] / readout.binning_x)

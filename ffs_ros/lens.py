@@ -70,7 +70,7 @@ class Lens:
         model = str(info.distortion_model).lower()
         if model not in _COUNTS:
             raise CalibrationError(
-                f"the {side} CameraInfo's distortion_model is '{model[:40]}': expected one of "
+                f"the {side} CameraInfo's distortion_model is {model[:40]!r}: expected one of "
                 f"{', '.join(name for name in _COUNTS if name)}; rectify the images with the driver"
             )
         counts = _COUNTS[model]

@@ -22,6 +22,12 @@ def camera_info(
 CAMERA = StereoCamera(640, 480, 500.0, 510.0, 320.0, 310.0, 240.0, 0.1)
 
 
+def with_p(info: Any, index: int, value: float) -> Any:
+    """The CameraInfo with one number of its P changed."""
+    info.p[index] = value
+    return info
+
+
 def test_camera_of_two_infos() -> None:
     """The baseline is -P[3] / P[0] of the right info, cx is each side's own."""
     camera = StereoCamera.from_camera_info(camera_info(), camera_info(cx=310.0, tx=-50.0))
@@ -81,6 +87,9 @@ NAN = float("nan")
         (camera_info(), camera_info(fy=511.0, tx=-50.0), "fy is 510 px"),
         (camera_info(), camera_info(cy=241.0, tx=-50.0), "cy is 240 px"),
         (camera_info(width=0), camera_info(tx=-50.0, width=0), "width = 0"),
+        (camera_info(fx=0.8), camera_info(fx=0.8, tx=-0.08), "fx_px = 0.8: .*share of the image's width"),
+        (camera_info(), with_p(camera_info(tx=-50.0), 1, 2.0), r"right CameraInfo has P\[1\] = 2: expected 0"),
+        (with_p(camera_info(), 10, 2.0), camera_info(tx=-50.0), r"left CameraInfo has P\[10\] = 2: expected 1"),
     ],
 )
 def test_infos_that_would_give_a_wrong_depth_are_refused(left: Any, right: Any, sentence: str) -> None:

@@ -135,6 +135,6 @@ def _check_sides(left_image: Any, right_image: Any, left_info: Any, right_info: 
     infos = left_info.header.frame_id, right_info.header.frame_id
     if images[0] != images[1] and images == infos[::-1]:
         raise CalibrationError(
-            f"the left image's frame_id '{images[0]}' is that of the right CameraInfo, and the other way round: the "
-            "image topics are swapped; exchange the remaps of the left and the right image"
+            f"the left image's frame_id {images[0][:80]!r} is that of the right CameraInfo, and the other way round: "
+            "the image topics are swapped; exchange the remaps of the left and the right image"
         )

@@ -68,7 +68,10 @@ setup(
     author="ffs_ros maintainers",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={f"{NAME}.weights": ["*.safetensors", "*.onnx", "*.json", "*.md"]},
+    package_data={
+        f"{NAME}.weights": ["*.safetensors", "*.onnx", "*.json", "*.md"],
+        f"{NAME}.engine": ["kernels/*.ptx", "kernels/*.cu", "kernels/*.cuh"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

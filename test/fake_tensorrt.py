@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from itertools import pairwise
@@ -16,8 +16,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from kernel_twins import run_twin
 
-from ffs_ros.engine.cuda import Replay
+from ffs_ros.engine.cuda import Replay, Start
 from ffs_ros.engine.manifest import Manifest
 from ffs_ros.errors import EngineError
 
@@ -28,6 +29,8 @@ class FakeGpu:
     memory: dict[int, np.ndarray] = {}  # noqa: RUF012
     held = 0
     """Buffers, on the GPU and pinned, that nobody has freed."""
+    kernels: list[str] = []  # noqa: RUF012
+    """Those that were loaded."""
 
     def __init__(self, name: str = "Fake GPU", free: int = 10**9, records: bool = True) -> None:
         self.name, self.compute_capability, self.stream = name, "9.0", 7
@@ -126,6 +129,17 @@ class FakeGpu:
         assert self.is_current
         return FakeLaps(self, instants)
 
+    def kernel(self, ptx: bytes, name: str) -> Start:
+        assert self.is_current
+        assert f".entry {name}(".encode() in ptx
+        FakeGpu.kernels.append(name)
+
+        def start(grid: Sequence[int], threads: int, addresses: Sequence[int], numbers: Sequence[int]) -> None:
+            arrays = [FakeGpu.memory[address] for address in addresses]
+            self.do(lambda: run_twin(name, arrays, numbers))
+
+        return start
+
     def close(self) -> None:
         assert not self.is_current
         self.closed = True
@@ -182,6 +196,7 @@ class FakeTensorRt(SimpleNamespace):
             MemoryPoolType=_flags("WORKSPACE"),
             TacticSource=_flags("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS", "CUBLAS"),
             TensorIOMode=_flags("INPUT", "OUTPUT"),
+            TensorFormat=_flags("LINEAR", "HWC8"),
             float32=Type.FLOAT,
             float16=Type.HALF,
             Builder=lambda logger: _Builder(self, logger),
@@ -270,7 +285,7 @@ class _Builder:
 
     def create_network(self, flags: int) -> Any:
         names = [flag.name for flag in self._trt.NetworkDefinitionCreationFlag if flags & (1 << flag)]
-        return SimpleNamespace(flags=names, inputs=[], num_inputs=0, num_layers=0)
+        return SimpleNamespace(flags=names, inputs=[], num_inputs=0, num_outputs=0, num_layers=0)
 
     def create_builder_config(self) -> _Config:
         self._trt.configs.append(_Config())

@@ -35,7 +35,7 @@ class _Parser:
         inputs = onnx.load_model_from_string(content).graph.input
         shapes = {one.name: tuple(axis.dim_value for axis in one.type.tensor_type.shape.dim) for one in inputs}
         self._network.inputs = [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]
-        self._network.num_inputs = len(inputs)
+        self._network.num_inputs, self._network.num_outputs = len(inputs), 0
         self._network.get_input = self._network.inputs.__getitem__
         return True
 

@@ -17,6 +17,7 @@ from zipfile import ZipFile
 import pytest
 
 import ffs_ros
+from ffs_ros.engine.kernel_calls import KERNELS
 from ffs_ros.weights import GRAPH, WEIGHTS
 
 # Python packages of ROS that come with another one, and rosdep's names of those that are no ROS packages.
@@ -106,6 +107,14 @@ def test_the_wheel_carries_what_ships_as_weights(wheel, source_copy, checkout):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
+def test_the_wheel_carries_the_kernels(wheel, checkout):
+    """Each with what it is compiled to."""
+    folder = "ffs_ros/engine/kernels/"
+    expected = {path.name for path in (checkout / folder).iterdir()}
+    assert {name.removeprefix(folder) for name in wheel.namelist() if name.startswith(folder)} == expected
+    assert {path.partition(".")[0] for path in expected if path.endswith(".ptx")} == {*KERNELS}
+
+
 @pytest.mark.skipif(not GRAPH.is_file(), reason="no weights ship yet")
 def test_an_installed_package_opens_its_weights(wheel, tmp_path):
     """Unpacked somewhere else, the wheel's own weights run."""

@@ -7,7 +7,7 @@ only inside ``current``.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from itertools import pairwise
@@ -23,12 +23,22 @@ _THREAD_LOCAL = 1
 _EXTERNAL = 1
 """CU_EVENT_RECORD_EXTERNAL: the recording notes the time whenever it is replayed; invalid outside of a recording."""
 
+_ERROR_LOG, _ERROR_LOG_BYTES, _LOG_BYTES = 5, 6, 8192
+"""CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, and what we give."""
+_OUT_OF_MEMORY = 2
+"""CUDA_ERROR_OUT_OF_MEMORY"""
+
 
 class Replay(NamedTuple):
     """A recorded run."""
 
     launch: Callable[[], None]
     free: Callable[[], None]
+
+
+Start = Callable[[Sequence[int], int, Sequence[int], Sequence[int]], None]
+"""Enqueues, or records, a kernel: grid, threads of a block, arguments that are addresses, those behind that are int32.
+Raises EngineError when the GPU refuses."""
 
 
 class Laps(Protocol):
@@ -86,6 +96,10 @@ class Gpu(Protocol):
 
     def laps(self, instants: int) -> Laps:
         """A stopwatch with that many instants, numbered from 0."""
+        ...
+
+    def kernel(self, ptx: bytes, name: str) -> Start:
+        """What starts the kernel of that name in a PTX file. Raises EngineError when the driver cannot compile it."""
         ...
 
     def close(self) -> None:
@@ -180,6 +194,11 @@ class _PyCudaGpu:
         self._held.append(_Laps(self.stream, instants))
         return self._held[-1]
 
+    def kernel(self, ptx: bytes, name: str) -> Start:
+        loaded = Module(self.stream, ptx, name)
+        self._held.append(loaded)
+        return loaded.start
+
     def close(self) -> None:
         if self._stream is None:
             return
@@ -271,3 +290,44 @@ class _Laps:
     def _check(self, code: int) -> None:
         if code:
             raise EngineError(f"the GPU's clock cannot be read (CUDA error {code}); start the program again")
+
+
+class Module:
+    """One kernel by the driver's own functions, which say what is wrong with its PTX; in the current context."""
+
+    def __init__(self, stream: int, ptx: bytes, name: str, library: str = "libcuda.so.1") -> None:
+        self._cuda = ctypes.CDLL(library)
+        self._stream = ctypes.c_void_p(stream)
+        self._module, self.function = ctypes.c_void_p(), ctypes.c_void_p()
+        self._name = name
+        log = ctypes.create_string_buffer(_LOG_BYTES)
+        options = (ctypes.c_int * 2)(_ERROR_LOG, _ERROR_LOG_BYTES)
+        values = (ctypes.c_void_p * 2)(ctypes.addressof(log), _LOG_BYTES)
+        text = ctypes.create_string_buffer(ptx)  # ends with a zero, as the driver wants it
+        code = self._cuda.cuModuleLoadDataEx(ctypes.byref(self._module), text, ctypes.c_uint(2), options, values)
+        if not code:
+            code = self._cuda.cuModuleGetFunction(ctypes.byref(self.function), self._module, name.encode())
+            if code:
+                self.free()
+        if code == _OUT_OF_MEMORY:
+            raise MemoryError
+        if code:
+            said = " ".join(log.value.decode(errors="replace").split()) or "nothing"
+            raise EngineError(
+                f"the driver cannot load the kernel {name} (CUDA error {code}; it says: {said}); install a newer "
+                "driver, or build the engine again with --no-kernels"
+            )
+
+    def start(self, grid: Sequence[int], threads: int, addresses: Sequence[int], numbers: Sequence[int]) -> None:
+        # The driver copies the arguments before it returns, also while a recording goes on.
+        values = [*map(ctypes.c_uint64, addresses), *map(ctypes.c_int32, numbers)]
+        pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
+        sizes = [ctypes.c_uint(length) for length in (*grid, threads, 1, 1, 0)]  # the last: dynamic shared memory
+        code = self._cuda.cuLaunchKernel(self.function, *sizes, self._stream, pointers, None)
+        if code:
+            raise EngineError(f"the GPU refused the kernel {self._name} (CUDA error {code}); start the program again")
+
+    def free(self) -> None:
+        module, self._module = self._module, ctypes.c_void_p()
+        if module:
+            self._cuda.cuModuleUnload(module)

@@ -22,6 +22,7 @@ from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.engine import STAGES, EngineInfo, TensorSpec
 from ffs_ros.engine.contract import check_feeds, described
 from ffs_ros.engine.cuda import Gpu, Laps, Replay, opened_gpu
+from ffs_ros.engine.kernel_calls import Ready
 from ffs_ros.engine.manifest import (
     OWED,
     PASSED,
@@ -32,8 +33,9 @@ from ffs_ros.engine.manifest import (
     owed_proof_path,
     read_engine,
 )  # fmt: skip
-from ffs_ros.engine.parts import Part, contents
-from ffs_ros.engine.trt_plan import Plan, misfit
+from ffs_ros.engine.parts import Part, contents, parts_from
+from ffs_ros.engine.trt_plan import Plan
+from ffs_ros.engine.trt_turns import Step, misfit, run, tensor_bytes
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import EngineError, FileError, UnfitImages
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
@@ -64,7 +66,7 @@ class TrtEngine:
         self._tensorrt = tensorrt
         self._gpu = gpu
         self._parts = parts or [Part("network", len(plan), 1, {})]
-        self._plans: list[Plan] = []
+        self._steps: list[Step] = []
         self._shapes: Shapes | None = None
         self._replay: Replay | None = None
         self._timed_replay: Replay | None = None
@@ -84,11 +86,15 @@ class TrtEngine:
         needed = len(plan)
         with self._out_of_memory(lambda: needed, free):
             self._runtime = self._tensorrt.trt.Runtime(self._tensorrt.logger)
-            for content in contents(plan, self._parts):
-                self._plans.append(Plan(self._tensorrt, self._runtime, content, self._refusal_to_load))
-            if fault := misfit(self._plans, self._parts):
+            content = contents(plan, self._parts)
+            for part in self._parts:
+                loaded = Plan(self._tensorrt, self._runtime, next(content), self._refusal_to_load)
+                self._steps.append(step := Step(part, loaded, [], []))
+                step.before.extend(Ready(self._gpu, call, next(content)) for call in part.before)
+                step.after.extend(Ready(self._gpu, call, next(content)) for call in part.after)
+            if fault := misfit(self._steps):
                 raise EngineError(f"the plans of engine '{self.info.name}' do not fit together: {fault}; {_AGAIN}")
-            sizes = {name: nbytes for one in self._plans for name, nbytes in one.nbytes.items()}
+            sizes = tensor_bytes(self._steps)
             carried = {name for part in self._parts if part.repeat > 1 for name in part.carried.values()}
             scratch = max(one.scratch_bytes for one in self._plans)
             needed += scratch + sum(sizes.values()) + sum(sizes[name] for name in carried)
@@ -101,7 +107,7 @@ class TrtEngine:
             self._spare = {name: self._gpu.buffer(sizes[name]) for name in sorted(carried)}
 
             specs = {name: spec for one in self._plans for name, spec in one.specs.items()}
-            made = {name for one in self._plans for name in one.outputs}
+            made = {name for one in self._steps for name in one.outputs}
             read = dict.fromkeys(name for one in self._plans for name in one.inputs)
             self.inputs: Mapping[str, TensorSpec] = {name: specs[name] for name in read if name not in made}
             self.outputs: Mapping[str, TensorSpec] = {name: specs[name] for name in self._plans[-1].outputs}
@@ -109,6 +115,10 @@ class TrtEngine:
             self._pinned = {name: self._gpu.pinned(sizes[name]) for name in (*self.inputs, *self.outputs)}
             if all(None not in spec.shape for spec in self.inputs.values()):
                 self._prepare({name: largest for name, (_, largest) in self._limits.items()})
+
+    @property
+    def _plans(self) -> list[Plan]:
+        return [step.plan for step in self._steps]
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run once; see ``Engine``."""
@@ -195,28 +205,11 @@ class TrtEngine:
         for name in self.inputs:
             self._gpu.upload(self._addresses[name], self._host[name])
         mark(1)
-        self._run()
+        run(self._steps, self._addresses, self._spare, self._gpu.stream, partial(self._refusal, "failed"))
         mark(2)
         for name in self.outputs:
             self._gpu.download(self._host[name], self._addresses[name])
         mark(3)
-
-    def _run(self) -> None:
-        """Enqueue the plans, each as often as it is to run."""
-        newest = dict(self._addresses)
-        for plan, part in zip(self._plans, self._parts, strict=True):
-            carried: dict[str, int] = {}  # for this part alone: later ones read what was there before it
-            for turn in range(part.repeat):
-                written = {n: self._spare.get(n, at) if turn % 2 else at for n, at in self._addresses.items()}
-                read = {**newest, **carried}
-                for name in plan.inputs:
-                    plan.at(name, read[name])
-                for name in plan.outputs:
-                    plan.at(name, written[name])
-                if not plan.enqueue(self._gpu.stream):
-                    raise self._refusal("failed")
-                newest.update((name, written[name]) for name in plan.outputs)
-                carried = {name: written[output] for name, output in part.carried.items()}
 
     def _forget_recordings(self) -> None:
         self._shapes = None
@@ -284,7 +277,8 @@ def open_trt(path: Path, gpu_index: int | None) -> TrtEngine:
         gpu.close()
         raise
     info = engine_info(path.name, manifest, tensorrt, gpu.name, gpu_index)
-    engine = TrtEngine(tensorrt, gpu, plan, info, [Part(**part) for part in manifest.parts])
+    parts = parts_from(manifest.parts, manifest.engine_bytes, manifest.iterations)
+    engine = TrtEngine(tensorrt, gpu, plan, info, parts)
     try:
         if manifest.proof["state"] == OWED:
             _make_owed_proof(path, manifest, engine)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ffs_ros.engine.cuda import Gpu
+from ffs_ros.engine.kernel_calls import Prepared
 from ffs_ros.engine.parts import Part
 from ffs_ros.engine.precision_pins import Held, pin
 from ffs_ros.engine.timing_cache import cache_path, keep_cache, use_cache
@@ -51,7 +52,14 @@ class Source(NamedTuple):
     nodes: int
     repeat: int = 1
     carried: dict[str, str] = {}  # noqa: RUF012 (nobody writes into it)
-    """As ``parts.Part`` has them."""
+    before: Sequence[Prepared] = ()
+    after: Sequence[Prepared] = ()
+    """All four as ``parts.Part`` has them."""
+
+    def part(self, nbytes: int) -> Part:
+        """Its entry in the manifest, of a plan of this length."""
+        before, after = ([one.call for one in several] for several in (self.before, self.after))
+        return Part(self.name, nbytes, self.repeat, self.carried, before, after)
 
 
 class Built(NamedTuple):
@@ -105,9 +113,14 @@ def build(
             if not report(done / nodes):
                 raise Refused("the build was stopped, so nothing was written")
     assert shapes is not None
-    parts = [Part(one.name, len(plan), one.repeat, one.carried) for one, plan in zip(sources, plans, strict=True)]
+    parts = [one.part(len(plan)) for one, plan in zip(sources, plans, strict=True)]
+    contents = [
+        content
+        for one, plan in zip(sources, plans, strict=True)
+        for content in (plan, *(kernel.content for kernel in (*one.before, *one.after)))
+    ]
     return Built(
-        plan=b"".join(plans),
+        plan=b"".join(contents),
         parts=parts if len(parts) > 1 else [],
         sizes=shapes[0],
         io=shapes[1],
@@ -143,6 +156,7 @@ class Network:
         config.builder_optimization_level = settings.optimization_level
         config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is to be fp32; TensorFloat-32 rounds as fp16 does
         tensorrt.avoid_libraries(config)
+        tensorrt.keep_linear(self.network)
         self.pins = Held([], [], [])
         if settings.precision == FP16 and not self.strong:
             config.set_flag(trt.BuilderFlag.FP16)

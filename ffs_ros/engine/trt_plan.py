@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 from ffs_ros.engine import TensorSpec
-from ffs_ros.engine.parts import Part
 from ffs_ros.engine.trt_versions import TensorRt
 
 Shape = tuple[int, ...]
@@ -75,22 +74,3 @@ class Plan:
         """Free it. The context lives in the engine."""
         self._context = None
         self._engine = None
-
-
-def misfit(plans: Sequence[Plan], parts: Sequence[Part]) -> str | None:
-    """In words, what one of ``plans``, which run in this order, reads that is not there or is of another shape or type.
-
-    The buffers would hold something all the same.
-    """
-    made: dict[str, TensorSpec] = {}
-    later = {name for plan in plans for name in plan.outputs}
-    for plan, part in zip(plans, parts, strict=True):
-        for name in plan.inputs:
-            if name in later and made.get(name) != plan.specs[name]:
-                return f"'{name}', which part {part.name} reads, is not made before it as it reads it"
-        for name, output in part.carried.items():
-            known = name in plan.inputs and output in plan.outputs
-            if not known or plan.specs[name] != plan.specs[output]:
-                return f"'{output}', which part {part.name} carries to '{name}', is not made as it is read"
-        made.update((name, plan.specs[name]) for name in plan.outputs)
-    return None

@@ -71,6 +71,16 @@ class TensorRt:
         if not self.builds_without_gpu and None not in own:
             config.set_tactic_sources(sum(1 << int(one) for one in own if one is not None))
 
+    def keep_linear(self, network: Any) -> None:
+        """What passes a network's borders lies in memory as its shape says: kernels of our own read and write it."""
+        if self.builds_without_gpu:
+            return
+        linear = 1 << int(self.trt.TensorFormat.LINEAR)
+        for index in range(network.num_inputs):
+            network.get_input(index).allowed_formats = linear
+        for index in range(network.num_outputs):
+            network.get_output(index).allowed_formats = linear
+
     def watch(self, config: Any, report: Callable[[float], bool]) -> None:
         """``report`` gets the share that is done, 0 to 1, now and then, and returns whether to go on."""
         if self.tells_progress:

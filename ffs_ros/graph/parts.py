@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper, numpy_helper, shape_inference
+
+from ffs_ros.graph.kernel_nodes import DOMAIN, with_kernels
 
 _PART_OF_SCOPE = {
     "backbone": "features",
@@ -24,6 +26,17 @@ _ITERATION = "iteration"
 _ORDER = ("features", "volume", _ITERATION, "upsampling")
 
 
+class KernelCall(NamedTuple):
+    """A kernel that runs in the place of nodes."""
+
+    kernel: str
+    reads: list[str]
+    writes: str
+    size: list[int]
+    """Batch, rows and columns at 1/4 of the images."""
+    constants: list[bytes]
+
+
 class GraphPart(NamedTuple):
     """One part, a graph of its own. Its tensors have the names that they have in the whole graph's first iteration."""
 
@@ -35,16 +48,26 @@ class GraphPart(NamedTuple):
     """How often it runs in a row."""
     carried: dict[str, str] = {}  # noqa: RUF012 (nobody writes into it)
     """Input -> the output of one run that it is in the next."""
+    before: tuple[KernelCall, ...] = ()
+    """What runs before it, each time."""
+    after: tuple[KernelCall, ...] = ()
 
 
 class _NotOurs(Exception):
     """The graph has no parts that are known."""
 
 
-def parts_of(model: onnx.ModelProto) -> list[GraphPart] | None:
-    """The parts in the order in which they run; None where the graph has open axes or is not ours."""
+def parts_of(model: onnx.ModelProto, kernels: bool = False) -> list[GraphPart] | None:
+    """The parts in the order in which they run; None where the graph has open axes or is not ours.
+
+    With ``kernels`` cost volume and look-up are calls between the parts; None also where the graph has no place for
+    them: it is fp32, say.
+    """
+    whole = with_kernels(model) if kernels else model
+    if whole is None:
+        return None
     try:
-        return _Split(model).parts()
+        return _Split(whole).parts()
     except _NotOurs:
         return None
 
@@ -127,8 +150,14 @@ class _Split:
         repeat: int = 1,
         carried: dict[str, str] | None = None,
     ) -> GraphPart:
+        calls = [node for node in nodes if node.domain == DOMAIN]
+        nodes = [node for node in nodes if node.domain != DOMAIN]
         made = [output for node in nodes for output in node.output]
         used = _read(nodes)
+        after = [call for call in calls if not set(made).isdisjoint(call.input)]
+        if any(not used.isdisjoint(call.output) for call in after):
+            raise _NotOurs
+        wanted = wanted | _read(after)
         inputs = dict.fromkeys(
             one for node in nodes for one in node.input if one and one not in made and one not in self.weights
         )
@@ -139,9 +168,24 @@ class _Split:
             [self.types[one] for one in made if one in wanted],
             [tensor for key, tensor in self.weights.items() if key in used],
         )
-        model = helper.make_model(graph, opset_imports=self.model.opset_import, ir_version=self.model.ir_version)
+        opsets = [one for one in self.model.opset_import if one.domain != DOMAIN]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=self.model.ir_version)
         model.metadata_props.extend(self.model.metadata_props)
-        return GraphPart(name, model.SerializeToString(), len(nodes), repeat, dict(carried or {}))
+        return GraphPart(
+            name,
+            model.SerializeToString(),
+            len(nodes),
+            repeat,
+            dict(carried or {}),
+            tuple(self._call(call) for call in calls if call not in after),
+            tuple(self._call(call) for call in after),
+        )
+
+    def _call(self, node: onnx.NodeProto) -> KernelCall:
+        facts = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        reads, constants = list(node.input[: facts["reads"]]), node.input[facts["reads"] :]
+        contents = [numpy_helper.to_array(self.weights[name]).tobytes() for name in constants]
+        return KernelCall(node.op_type, reads, node.output[0], list(facts["size"]), contents)
 
 
 def _matched(

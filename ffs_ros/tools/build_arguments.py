@@ -60,6 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="build the network in one piece, not features, volume, one iteration and upsampling each for itself",
     )  # fmt: skip
     parser.add_argument(
+        "--no-kernels", action="store_true",
+        help="TensorRT's layers alone, none of the CUDA kernels for cost volume and look-up",
+    )  # fmt: skip
+    parser.add_argument(
         "--no-timing-cache", action="store_true", help="measure every kernel again, and keep nothing for other builds"
     )
     parser.add_argument(
@@ -148,6 +152,6 @@ def command(args: argparse.Namespace, iterations: int, out: Path) -> list[str]:
             words += [f"--{option.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
     if args.iters:
         words += ["--iters", str(iterations)]
-    for flag in ("one_plan", "no_timing_cache", "unproven"):
+    for flag in ("one_plan", "no_kernels", "no_timing_cache", "unproven"):
         words += [f"--{flag.replace('_', '-')}"] if getattr(args, flag) else []
     return [*words, "-o", str(out)]

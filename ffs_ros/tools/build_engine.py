@@ -8,16 +8,18 @@ import shlex
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ffs_ros.engine.cuda import Gpu, opened_gpu
+from ffs_ros.engine.kernel_calls import unfit
 from ffs_ros.engine.manifest import OWED, UNPROVEN, Manifest, install, manifest_path, read_manifest
 from ffs_ros.engine.parts import as_notes
 from ffs_ros.engine.trt import TrtEngine, engine_info, proof_notes
-from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, build
+from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, Source, build
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import BuildError, EngineError, ExportError
 from ffs_ros.graph.form import MAX_DISPARITY_px
@@ -78,33 +80,61 @@ def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, s
                 print(f"  {failed}", flush=True)
                 continue
             expected = standard(source.path, args.unproven)
-            wanted = sizes or source.sizes
             settings = Settings(
-                precision, source.typed, args.workspace, args.optimization_level, wanted, not args.no_timing_cache
-            )
-            print(f"building {out.name} in {precision} ...", flush=True)
-            in_one = args.one_plan or order.tensorrt.builds_without_gpu  # which takes seconds for the whole
-            step = partial(build, order.tensorrt, order.gpu, source.path, source.sources(in_one), settings)
-            try:
-                built: Built = watched(step, _seconds_before(out))
-            except Refused as error:
-                failed = f"in {precision} {error}"
+                precision, source.typed, args.workspace, args.optimization_level, sizes or source.sizes,
+                not args.no_timing_cache,
+            )  # fmt: skip
+            for sources in _ways(order, source):
+                rebuild = command(args, iterations, out)
+                fault = _installed(order, source, sources, settings, expected, rebuild, why or failed, out)
+                if fault is None:
+                    return
+                failed = f"in {precision} {fault}"
                 print(f"  {failed}", flush=True)
-                continue
-        if built.held_to_fp32 is not None:
-            print(f"  layers held to fp32: {built.held_to_fp32}, to fp16: {built.held_to_fp16}", flush=True)
-        for warning in built.warnings:
-            print(f"  warning: {warning}", file=sys.stderr)
-        manifest = _manifest(order, source, settings, built, command(args, iterations, out), why or failed)
-        proof_set = _cases(expected, manifest)
-        proof = _proof(order, manifest, built, proof_set)
-        if isinstance(proof, Proof) and not proof.passed:
-            failed = f"in {precision} the engine fails its proof: {'; '.join(proof.failures)}"
-            print(f"  {failed}", flush=True)
-            continue
-        _install(out, built.plan, manifest, proof, proof_set)
-        return
     raise BuildError(f"{out} was not installed: {failed}; {_remedy(order.graph, attempts)}")
+
+
+def _ways(order: Order, source: Graph) -> Iterator[list[Source]]:
+    """What the engine may be made of, the best first: with kernels of our own where the GPU runs them, then without."""
+    in_one = order.args.one_plan or order.tensorrt.builds_without_gpu  # which takes seconds for the whole
+    with_kernels = [] if in_one or order.args.no_kernels else source.sources_with_kernels()
+    if with_kernels:
+        if (fault := unfit(order.gpu)) is None:
+            yield with_kernels
+        else:
+            print(f"  without kernels of our own: {fault}", flush=True)
+    yield source.sources(in_one)
+
+
+def _installed(
+    order: Order, source: Graph, sources: list[Source], settings: Settings, expected: ProofSet | None,
+    rebuild: list[str], why: str, out: Path,
+) -> str | None:  # fmt: skip
+    """Build an engine of ``sources``, prove and install it; in words, what was in the way of that."""
+    has_kernels = any(one.before or one.after for one in sources)
+    kernels = " with kernels of our own" if has_kernels else ""
+    print(f"building {out.name} in {settings.precision}{kernels} ...", flush=True)
+    try:
+        step = partial(build, order.tensorrt, order.gpu, source.path, sources, settings)
+        built: Built = watched(step, _seconds_before(out))
+    except Refused as error:
+        return f"{kernels.strip()} {error}".strip()
+    if built.held_to_fp32 is not None:
+        print(f"  layers held to fp32: {built.held_to_fp32}, to fp16: {built.held_to_fp16}", flush=True)
+    for warning in built.warnings:
+        print(f"  warning: {warning}", file=sys.stderr)
+    manifest = _manifest(order, source, settings, built, rebuild, why)
+    proof_set = _cases(expected, manifest)
+    try:
+        proof = _proof(order, manifest, built, proof_set)
+    except EngineError as error:
+        if not has_kernels:
+            raise
+        return f"{kernels.strip()} {error}; --no-kernels builds without them"
+    if isinstance(proof, Proof) and not proof.passed:
+        return f"{kernels.strip()} the engine fails its proof: {'; '.join(proof.failures)}".strip()
+    _install(out, built.plan, manifest, proof, proof_set)
+    return None
 
 
 def _proof(order: Order, manifest: Manifest, built: Built, proof_set: ProofSet | None) -> Proof | str:

@@ -20,6 +20,7 @@ from typing import NamedTuple, TextIO
 import numpy as np
 
 from ffs_ros.engine import open_engine
+from ffs_ros.engine.kernel_calls import prepared
 from ffs_ros.engine.trt_build import FP16, FP32, Sizes, Source
 from ffs_ros.engine.trt_versions import AUTO, TensorRt
 from ffs_ros.engine.weights_beside import check_weights
@@ -129,7 +130,23 @@ class Graph:
 
         from ffs_ros.graph.parts import parts_of
 
-        return [Source(*part) for part in parts_of(onnx.load(self.path)) or whole]
+        return [Source(*part[:5]) for part in parts_of(onnx.load(self.path)) or []] or whole
+
+    def sources_with_kernels(self) -> list[Source]:
+        """The graph's parts with calls of kernels between them; nothing where it has no place for them."""
+        if not self.typed or find_spec("onnx") is None:
+            return []
+        import onnx
+
+        from ffs_ros.graph.parts import parts_of
+
+        return [
+            Source(
+                part.name, part.content, part.nodes, part.repeat, part.carried,
+                *([prepared(*call) for call in calls] for calls in (part.before, part.after)),
+            )
+            for part in parts_of(onnx.load(self.path), kernels=True) or []
+        ]  # fmt: skip
 
     def check_options(self, args: argparse.Namespace, iterations: Sequence[int]) -> None:
         """Raises BuildError for what is asked of an ONNX file and is part of it."""

@@ -13,6 +13,7 @@ from ffs_ros.checkpoint.recognise import RELEASED_NAME, is_onnx
 from ffs_ros.checkpoint.records import shown
 from ffs_ros.checkpoint.source import Source, read_source
 from ffs_ros.engine.manifest import read_engine
+from ffs_ros.engine.parts import Part, parts_from
 from ffs_ros.errors import FileError
 from ffs_ros.full_nodes import FULL_NODES, full_nodes
 
@@ -86,7 +87,7 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, 
 def _engine_facts(path: Path) -> dict[str, str]:
     """The manifest, in words where numbers alone would be riddles."""
     manifest, _ = read_engine(path)
-    proof = manifest.proof
+    parts, proof = parts_from(manifest.parts, manifest.engine_bytes, manifest.iterations), manifest.proof
     gpu = f"{manifest.gpu} (compute capability {manifest.compute_capability})" if manifest.gpu else "any: built without"
     figures = proof.get("figures", {})
     return {
@@ -96,7 +97,7 @@ def _engine_facts(path: Path) -> dict[str, str]:
         "runtime": f"{manifest.runtime} {manifest.runtime_version}",
         "GPU": gpu,
         "precision": f"{manifest.precision}{f': {manifest.why_precision}' if manifest.why_precision else ''}",
-        "plans": ", ".join(_plan(**part) for part in manifest.parts) or "one",
+        "plans": ", ".join(map(_plan, parts)) or "one",
         "io": manifest.io,
         **{f"size: {bound}": "x".join(map(str, size)) for bound, size in manifest.sizes.items()},
         "iterations": str(manifest.iterations or "not said"),
@@ -114,8 +115,12 @@ def _engine_facts(path: Path) -> dict[str, str]:
     }
 
 
-def _plan(name: str, nbytes: int, repeat: int, **_: Any) -> str:
-    return f"{name}{f' {repeat} times' if repeat > 1 else ''} ({nbytes / 1e6:.1f} MB)"
+def _plan(part: Part) -> str:
+    """``look_up_convc1 + iteration 8 times (5.2 MB)``: a part, and the kernels that run with it, in their order."""
+    before, after = ([call.kernel for call in calls] for calls in (part.before, part.after))
+    times = f" {part.repeat} times" if part.repeat > 1 else ""
+    together = " + ".join([*before, part.name, *after])
+    return f"{together}{times} ({part.nbytes / 1e6:.1f} MB)"
 
 
 def _onnx_facts(path: Path) -> dict[str, str]:

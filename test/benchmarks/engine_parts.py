@@ -4,7 +4,8 @@ python3 test/benchmarks/engine_parts.py MODEL.onnx [--part features ...] [--opti
 
 Needs TensorRT, PyCUDA, onnx and a GPU. Without a timing cache, so that build times are those of a first build; nothing
 is installed. ``--one-plan`` takes the network in one piece; ``--log`` writes what the builder says, with the second at
-which it said it.
+which it said it. The kernels of our own between parts are not timed here but by ``kernels/time_kernels.py``;
+``--no-kernels`` takes the parts without them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ffs_ros.engine.cuda import Gpu, opened_gpu
+from ffs_ros.engine.kernel_calls import unfit
 from ffs_ros.engine.trt_build import Network, Settings, Source
 from ffs_ros.engine.trt_plan import Plan
 from ffs_ros.engine.trt_versions import TensorRt, imported
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("onnx", type=Path)
     parser.add_argument("--part", nargs="+", help="only these")
     parser.add_argument("--one-plan", action="store_true")
+    parser.add_argument("--no-kernels", action="store_true")
     parser.add_argument("--optimization-level", type=int, default=3)
     parser.add_argument("--workspace", type=float, default=4.0, help="GiB")
     parser.add_argument("--layers", type=int, default=15, help="how many of the slowest to print")
@@ -44,12 +47,14 @@ def main() -> None:
     settings = Settings(
         "fp16" if graph.typed else "fp32", graph.typed, args.workspace, args.optimization_level, None, False
     )
+    with_kernels = [] if args.one_plan or args.no_kernels or unfit(gpu) else graph.sources_with_kernels()
+    sources = with_kernels or graph.sources(args.one_plan)
     with gpu.current():
         begin_s = time.perf_counter()
         builder = tensorrt.trt.Builder(tensorrt.logger)
         print(f"the builder took {time.perf_counter() - begin_s:.0f} s to start")
         total_ms = total_s = 0.0
-        for source in graph.sources(args.one_plan):
+        for source in sources:
             if args.part and source.name not in args.part:
                 continue
             begin_s = time.perf_counter()

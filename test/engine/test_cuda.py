@@ -288,3 +288,72 @@ def test_a_recording_that_is_given_up_is_ended(driver: FakeDriver, monkeypatch: 
         with pytest.raises(KeyboardInterrupt) if isinstance(error, KeyboardInterrupt) else nullcontext():
             assert recorded(driver, monkeypatch, library, enqueue) is None
         assert library.calls == ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphDestroy"]
+
+
+class LibraryOfKernels(FakeLibrary):
+    """Takes notes of what is loaded and of the arguments of what is started."""
+
+    def __init__(self, fails: str = "", code: int = 218) -> None:
+        super().__init__(fails)
+        self.code = code
+        self.started: list[tuple[Any, ...]] = []
+
+    def cuModuleLoadDataEx(self, module: Any, text: Any, count: Any, options: Any, values: Any) -> int:
+        self.calls.append("cuModuleLoadDataEx")
+        assert text.raw == b"PTX\0"
+        assert (count.value, list(options), values[1]) == (2, [5, 6], 8192)
+        if self.fails == "cuModuleLoadDataEx":
+            ctypes.memmove(values[0], b"ptxas fatal:\n  no", 18)
+            return self.code
+        ctypes.cast(module, ctypes.POINTER(ctypes.c_void_p))[0] = 2**40
+        return 0
+
+    def cuModuleGetFunction(self, function: Any, module: Any, name: bytes) -> int:
+        self.calls.append("cuModuleGetFunction")
+        assert (module.value, name) == (2**40, b"sum")
+        ctypes.cast(function, ctypes.POINTER(ctypes.c_void_p))[0] = 2**41
+        return 500 * (self.fails == "cuModuleGetFunction")
+
+    def cuLaunchKernel(self, function: Any, *rest: Any) -> int:
+        *sizes, stream, pointers, extra = rest
+        longs = [ctypes.cast(pointers[i], ctypes.POINTER(ctypes.c_uint64))[0] for i in range(2)]
+        number = ctypes.cast(pointers[2], ctypes.POINTER(ctypes.c_int32))[0]
+        self.started.append((function.value, [one.value for one in sizes], stream.value, longs, number, extra))
+        return 700 * (self.fails == "cuLaunchKernel")
+
+
+def test_a_kernel_is_loaded_started_and_unloaded(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the engine's stream, with whole addresses; a refused start is a sentence."""
+    library = LibraryOfKernels()
+    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda name: library)
+    gpu = opened_gpu(0)
+    with gpu.current():
+        start = gpu.kernel(b"PTX", "sum")
+        start((5, 4, 3), 128, (2**40 + 1, 2**41 + 2), (-7,))
+        assert library.started == [(2**41, [5, 4, 3, 128, 1, 1, 0], 11, [2**40 + 1, 2**41 + 2], -7, None)]
+        library.fails = "cuLaunchKernel"
+        with pytest.raises(EngineError, match=r"the GPU refused the kernel sum \(CUDA error 700\)"):
+            start((1, 1, 1), 1, (1, 2), (3,))
+    gpu.close()
+    assert library.calls == ["cuModuleLoadDataEx", "cuModuleGetFunction", "cuModuleUnload"]
+
+
+def test_a_kernel_that_the_driver_does_not_take(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says is passed on; memory that is short is an error of its own; nothing stays loaded."""
+    for fails, code, error, sentence in (
+        (
+            "cuModuleLoadDataEx",
+            218,
+            EngineError,
+            r"cannot load the kernel sum \(CUDA error 218; it says: ptxas fatal: no",
+        ),
+        ("cuModuleLoadDataEx", 2, MemoryError, "^$"),
+        ("cuModuleGetFunction", 500, EngineError, r"CUDA error 500; it says: nothing\); .*--no-kernels"),
+    ):
+        library = LibraryOfKernels(fails, code)
+        monkeypatch.setattr(cuda.ctypes, "CDLL", lambda name, library=library: library)
+        gpu = opened_gpu(0)
+        with gpu.current(), pytest.raises(error, match=sentence):
+            gpu.kernel(b"PTX", "sum")
+        gpu.close()
+        assert library.calls.count("cuModuleUnload") == (fails == "cuModuleGetFunction")

@@ -18,16 +18,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import kernel_twins as twins
 import numpy as np
 import pytest
 
 from ffs_ros.cli import main as ffs
 from ffs_ros.engine import STAGES, open_engine
 from ffs_ros.engine.cuda import _PyCudaGpu, opened_gpu
+from ffs_ros.engine.kernel_calls import KERNELS, Ready, prepared, unfit
 from ffs_ros.engine.manifest import manifest_path, read_manifest
 from ffs_ros.errors import EngineError
 
 pytest.importorskip("onnx")
+from ffs_ros.graph.kernel_nodes import packed
+
 if importlib.util.find_spec("pycuda") is None:
     pytest.skip("PyCUDA is not installed (extra 'tensorrt')", allow_module_level=True)
 if importlib.util.find_spec("tensorrt") is None and importlib.util.find_spec("tensorrt_rtx") is None:
@@ -263,6 +267,54 @@ def test_a_cut_engine(fixed: Path, folder: Path) -> None:
         open_engine(path)
     with open_engine(fixed) as engine:
         check(engine, *SIZE, seed=1)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_is_right(name: str) -> None:
+    """Loaded, started, recorded and replayed as an engine does it."""
+    gpu = opened_gpu(0)
+    try:
+        if fault := unfit(gpu):
+            pytest.skip(fault)
+        check_kernel(gpu, name)
+    finally:
+        gpu.close()
+
+
+def check_kernel(gpu: Any, name: str) -> None:
+    rng, size = np.random.default_rng(3), (2, 3, 37)
+    launch = KERNELS[name].launch(*size)
+    given = [rng.normal(size=spec.shape).astype(spec.dtype) for spec in launch.reads]
+    constants = [packed(rng.normal(size=(56, twins.SAMPLES)) / 30), rng.normal(size=56).astype(np.float32)]
+    constants = constants[: len(KERNELS[name].constant_bytes)]
+    names = [f"given {index}" for index in range(len(given))]
+    with gpu.current():
+        ready = Ready(gpu, *prepared(name, names, "made", [*size], [one.tobytes() for one in constants]))
+        addresses = {}
+        for key, array in zip(names, given, strict=True):
+            pinned = gpu.pinned(array.nbytes)
+            pinned[:] = array.reshape(-1).view(np.uint8)
+            addresses[key] = gpu.buffer(array.nbytes)
+            gpu.upload(addresses[key], pinned)
+        result = gpu.pinned(2 * int(np.prod(launch.writes.shape)))
+        into = gpu.buffer(result.nbytes)
+
+        def run() -> None:
+            ready.enqueue(addresses, into)
+            gpu.download(result, into)
+
+        expected = np.zeros_like(result)
+        twins.run_twin(name, [one.reshape(-1).view(np.uint8) for one in (*given, *constants, expected)], launch.numbers)
+        run()
+        gpu.synchronize()
+        replay = gpu.recorded(run)
+        assert replay is not None
+        for _ in range(2):
+            assert not twins.close(result.view(np.float16), expected.view(np.float16).astype(np.float32), 2e-3)
+            result[:] = 0
+            replay.launch()
+            gpu.synchronize()
+        replay.free()
 
 
 def test_the_network_of_a_proof_set(folder: Path) -> None:

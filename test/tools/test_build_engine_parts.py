@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,12 @@ pytest.importorskip("onnxruntime")
 
 from ffs_ros.checkpoint import open_checkpoint  # noqa: E402
 from ffs_ros.cli import main as ffs  # noqa: E402
+from ffs_ros.engine import trt  # noqa: E402
 from ffs_ros.engine.manifest import read_engine  # noqa: E402
 from ffs_ros.engine.onnxrt import OnnxEngine  # noqa: E402
 from ffs_ros.engine.trt_versions import RTX, TENSORRT, TensorRt  # noqa: E402
 from ffs_ros.graph.model import build_model  # noqa: E402
-from ffs_ros.proof import answered, proof_path  # noqa: E402
+from ffs_ros.proof import NOTE, answered, proof_path  # noqa: E402
 from ffs_ros.proof_pairs import proof_pairs  # noqa: E402
 from ffs_ros.tools import build_engine, build_graph  # noqa: E402
 from ffs_ros.weights import WEIGHTS  # noqa: E402
@@ -36,8 +38,18 @@ def module() -> ReferenceTensorRt:
 
 
 @pytest.fixture
+def precision() -> str:
+    """Of the graph; a test may ask for another."""
+    return "fp32"
+
+
+@pytest.fixture
 def tool(
-    module: ReferenceTensorRt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    module: ReferenceTensorRt,
+    precision: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> Tool:
     """Runs ``ffs`` in a folder with ``network.onnx`` and its proof set: exit code, output, errors."""
     FakeGpu.held = 0
@@ -51,9 +63,13 @@ def tool(
     module.title = TENSORRT
     monkeypatch.setattr(build_engine, "imported", lambda name: TensorRt(module.title, module))
     monkeypatch.setattr(build_engine, "opened_gpu", gpu)
-    onnx.save(build_model(open_checkpoint(WEIGHTS).tensors, SIZE, 2), "network.onnx")
+    network = build_model(open_checkpoint(WEIGHTS).tensors, SIZE, 2, precision=precision)
+    onnx.save(network, "network.onnx")
     with OnnxEngine(Path("network.onnx"), None) as engine:
-        proof_path(Path("network.onnx")).write_bytes(answered(engine, proof_pairs(SIZE)).content())
+        proof = answered(engine, proof_pairs(SIZE)).content()
+    proof_path(Path("network.onnx")).write_bytes(proof)
+    network.metadata_props.add(key=NOTE, value=hashlib.sha256(proof).hexdigest())
+    onnx.save(network, "network.onnx")
 
     def run(*words: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end:
@@ -80,6 +96,63 @@ def test_four_plans_are_built_proven_and_told_of(module: ReferenceTensorRt, tool
     code, out, error = tool("inspect", "n.engine")
     assert code == 0
     assert "iteration 2 times (" in out
+
+
+def kernels_of(path: str) -> list[str]:
+    """In their order, as the manifest has them."""
+    parts = read_engine(Path(path))[0].parts
+    return [call["kernel"] for part in parts for when in ("before", "after") for call in part[when]]
+
+
+@pytest.mark.parametrize("precision", ["fp16"])
+def test_kernels_run_between_the_plans_of_a_graph_in_halves(module: ReferenceTensorRt, tool: Tool) -> None:
+    """They are proven with it and told of; the option leaves them out, and the rebuild command repeats it."""
+    code, out, error = tool("build-engine", "network.onnx", "-o", "n.engine")
+    assert (code, error) == (0, "")
+    assert "building n.engine in fp16 with kernels of our own ..." in out
+    assert "mean difference 0.00" in out
+    assert kernels_of("n.engine") == ["cost_volume", "channels_last", "look_up_convc1"]
+    code, out, error = tool("inspect", "n.engine")
+    assert code == 0
+    assert "cost_volume + volume + channels_last (" in out
+    assert "look_up_convc1 + iteration 2 times (" in out
+    code, out, error = tool("build-engine", "network.onnx", "-o", "n.engine", "--no-kernels")
+    assert (code, error) == (0, "")
+    assert "kernels of our own" not in out
+    assert (kernels_of("n.engine"), len(module.built)) == ([], 8)
+    assert "--no-kernels" in read_engine(Path("n.engine"))[0].rebuild_command(Path("n.engine"))
+
+
+@pytest.mark.parametrize("precision", ["fp16"])
+def test_without_kernels_where_they_fail(
+    module: ReferenceTensorRt, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an old GPU; and where what they compute fails the proof, or they do not fit what was built."""
+    monkeypatch.setattr(FakeGpu, "__init__", of_capability("7.5", FakeGpu.__init__))
+    code, out, error = tool("build-engine", "network.onnx", "-o", "n.engine")
+    assert (code, error, kernels_of("n.engine")) == (0, "", [])
+    assert "without kernels of our own: Fake GPU has compute capability 7.5, less than 8.0" in out
+    monkeypatch.setattr(FakeGpu, "__init__", of_capability("9.0", FakeGpu.__init__))
+
+    monkeypatch.setattr(FakeGpu, "kernel", lambda *given: lambda *arguments: None)
+    code, out, error = tool("build-engine", "network.onnx", "-o", "n.engine")
+    assert (code, error, kernels_of("n.engine")) == (0, "", [])
+    assert "in fp16 with kernels of our own the engine fails its proof" in out
+    assert "fails its proof" in read_engine(Path("n.engine"))[0].why_precision
+
+    monkeypatch.setattr(trt, "misfit", lambda steps: "too small" if any(step.part.calls for step in steps) else None)
+    code, out, error = tool("build-engine", "network.onnx", "-o", "n.engine")
+    assert (code, error, kernels_of("n.engine")) == (0, "", [])
+    assert "do not fit together: too small" in out
+    assert "--no-kernels builds without them" in out
+
+
+def of_capability(capability: str, begin: Callable[..., None]) -> Callable[..., None]:
+    def __init__(self: FakeGpu, *arguments: Any, **options: Any) -> None:
+        begin(self, *arguments, **options)
+        self.compute_capability = capability
+
+    return __init__
 
 
 def test_one_plan_when_asked_for(module: ReferenceTensorRt, tool: Tool) -> None:

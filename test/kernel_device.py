@@ -2,18 +2,19 @@
 
 import ctypes
 import os
-from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).parent
+from ffs_ros.engine.cuda import Module
+from ffs_ros.engine.kernel_calls import ptx_path
+
 _REGISTERS, _SHARED, _LOCAL = 4, 1, 3
-_LOG_BYTES = 8192
 
 
 class Device:
     def __init__(self, index=0):
-        self.cuda = ctypes.CDLL(os.environ.get("LIBCUDA", "libcuda.so.1"))
+        self.library = os.environ.get("LIBCUDA", "libcuda.so.1")
+        self.cuda = ctypes.CDLL(self.library)
         self.call("cuInit", 0)
         device, context, self.stream = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
         self.call("cuDeviceGet", ctypes.byref(device), index)
@@ -32,34 +33,20 @@ class Device:
             self.cuda.cuGetErrorString(code, ctypes.byref(text))
             raise RuntimeError(f"{function}: {code}, {(text.value or b'').decode()}")
 
-    def load(self, path=HERE / "kernels.ptx"):
-        """The module of a PTX file, compiled by the driver."""
-        self.module = ctypes.c_void_p()
-        log = ctypes.create_string_buffer(_LOG_BYTES)
-        options = (ctypes.c_int * 2)(5, 6)  # CU_JIT_ERROR_LOG_BUFFER, its size
-        values = (ctypes.c_void_p * 2)(ctypes.addressof(log), _LOG_BYTES)
-        text = Path(path).read_bytes() + b"\0"
-        try:
-            self.call("cuModuleLoadDataEx", ctypes.byref(self.module), text, 2, options, values)
-        except RuntimeError as error:
-            raise RuntimeError(f"{error}\n{log.value.decode()}") from None
-        return self
-
     def kernel(self, name):
-        function = ctypes.c_void_p()
-        self.call("cuModuleGetFunction", ctypes.byref(function), self.module, name.encode())
-        return function
+        """As an engine loads it."""
+        return Module(self.stream.value or 0, ptx_path(name).read_bytes(), name, self.library)
 
-    def facts(self, function, threads):
+    def facts(self, kernel, threads):
         values = []
         for attribute in (_REGISTERS, _SHARED, _LOCAL):
             value = ctypes.c_int()
-            self.call("cuFuncGetAttribute", ctypes.byref(value), attribute, function)
+            self.call("cuFuncGetAttribute", ctypes.byref(value), attribute, kernel.function)
             values.append(value.value)
         blocks = ctypes.c_int()
         self.call(
             "cuOccupancyMaxActiveBlocksPerMultiprocessor",
-            ctypes.byref(blocks), function, ctypes.c_int(threads), ctypes.c_size_t(0),
+            ctypes.byref(blocks), kernel.function, ctypes.c_int(threads), ctypes.c_size_t(0),
         )  # fmt: skip
         return dict(zip(("registers", "shared", "local"), values, strict=True), blocks_per_sm=blocks.value)
 
@@ -91,12 +78,6 @@ class Device:
     def free(self):
         while self.buffers:
             self.call("cuMemFree_v2", self.buffers.pop())
-
-    def launch(self, function, grid, threads, *arguments):
-        grid = (*grid, 1, 1)[:3]
-        values = [one if isinstance(one, ctypes._SimpleCData) else ctypes.c_int(one) for one in arguments]
-        pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(one) for one in values))
-        self.call("cuLaunchKernel", function, *grid, threads, 1, 1, 0, self.stream, pointers, None)
 
     def synchronize(self):
         self.call("cuStreamSynchronize", self.stream)

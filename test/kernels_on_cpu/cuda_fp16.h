@@ -1,4 +1,4 @@
-// Stands in for CUDA when kernels.cu is compiled as C++: a block's threads are fibers that run from one __syncthreads
+// Stands in for CUDA when the kernels are compiled as C++: a block's threads are fibers that run from one __syncthreads
 // to the next, in an order that can be reversed, so that a missing one shows as a difference.
 #pragma once
 #include <cmath>

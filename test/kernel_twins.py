@@ -1,6 +1,6 @@
-"""What the kernels compute, in NumPy and fp32 from the same halves, and how they are launched.
+"""What the kernels of ``ffs_ros/engine/kernels`` compute, in NumPy and fp32 from the same halves.
 
-The definitions are those of ffs_ros/graph/volume.py and lookup.py; check.py holds these against those in ONNX Runtime.
+The definitions are those of ffs_ros/graph/volume.py and lookup.py; test/engine/test_kernels.py holds them together.
 """
 
 import numpy as np
@@ -60,21 +60,11 @@ def evidence(samples, weight, bias):
     return np.where(x < 0, 0, x).astype(np.float32)
 
 
-def packed(weight):
-    """``convc1``'s weight [56,576], columns in the samples' order, as look_up_convc1 reads it: halves [36,7,32,4]."""
-    steps = weight.astype(np.float16).reshape(7, 8, SAMPLES // 16, 2, 4, 2)  # n-tile, output, step, upper, pair, two
-    return np.ascontiguousarray(steps.transpose(2, 0, 1, 4, 3, 5).reshape(SAMPLES // 16, 7, 32, 4))
-
-
 def last(x, stored):
     """[B,C,...] with the channels last, padded with NaN, which nobody may read."""
     x = np.moveaxis(x, 1, -1)
     padding = np.full((*x.shape[:-1], stored - x.shape[-1]), np.nan, x.dtype)
     return np.concatenate([x, padding], axis=-1)
-
-
-def first(x):
-    return np.moveaxis(x, -1, 1)
 
 
 def close(found, expected, absolute=1e-6):
@@ -90,17 +80,41 @@ def close(found, expected, absolute=1e-6):
     return f"off by {np.abs(found - expected).max():g} of {np.abs(expected).max():g}, {(off > 0).sum()} of {off.size}"
 
 
-def volume_grid(batch, rows, columns):
-    return (-(-columns // 32), rows, batch), 128
+def run_twin(name, arrays, numbers):
+    """A kernel on its arguments, bytes on a GPU of arrays: writes into the last."""
+    halves = [one.view(np.float16) for one in arrays]
+    if name == "cost_volume":
+        batch, rows, columns = numbers
+        features, projected = (
+            halves[at].reshape(2 * batch, channels, rows, columns) for at, channels in ((0, 224), (1, 12))
+        )
+        result = np.moveaxis(cost_volume(features, projected), 1, -1)
+    elif name == "channels_last":
+        result = stored(halves[0].reshape(-1, CHANNELS, *numbers))
+    else:
+        pixels, area, columns = numbers
+        grid = pixels // area, area // columns, columns
+        volume = halves[1].reshape(grid[0], PLANES, *grid[1:], STORED)
+        pairs = halves[2].reshape(*grid, columns)
+        samples = look_up(arrays[0].view(np.float32).reshape(grid), np.moveaxis(volume[..., :CHANNELS], -1, 1), pairs)
+        result = evidence(samples, unpacked(halves[3]), arrays[4].view(np.float32))
+    halves[-1][...] = result.astype(np.float16).reshape(-1)
 
 
-def look_up_grid(pixels):
-    return (-(-8 * pixels // 128),), 128
+def stored(planes):
+    """[B,28,...] with the channels last, and four of zeros behind them."""
+    return np.pad(np.moveaxis(planes, 1, -1), [(0, 0)] * (planes.ndim - 1) + [(0, STORED - CHANNELS)])
 
 
-def look_up_convc1_grid(pixels):
-    return (-(-pixels // 32),), 256
+def unpacked(halves):
+    """``convc1``'s weight [56,576] from what the kernel's tensor cores take, [36,7,32,4] of 16 samples and 8 outputs.
 
-
-def channels_last_grid(batch, places):
-    return (-(-places // 128), batch), 128
+    Of lane 4 output + pair, the four halves are samples 2 pair, 2 pair + 1, and those 8 further.
+    """
+    weight = np.empty((56, SAMPLES), np.float16)
+    given = halves.reshape(SAMPLES // 16, 7, 32, 4)
+    for lane in range(32):
+        for place in range(4):
+            sample = 2 * (lane % 4) + place % 2 + 8 * (place // 2)
+            weight[lane // 4 :: 8, sample::16] = given[:, :, lane, place].T
+    return weight

@@ -1,0 +1,202 @@
+"""The kernels of our own that run between the plans of an engine: what each reads and writes, and how it is launched.
+
+Their CUDA C++ and what it compiles to (PTX, which every driver from 520 on turns into the code of its GPU) are in
+``kernels/``. An engine file brings the PTX that it was proven with: a later version of this package runs that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ffs_ros.engine import TensorSpec
+from ffs_ros.engine.cuda import Gpu
+from ffs_ros.errors import EngineError
+
+COMPUTE_CAPABILITY = (8, 0)
+"""The least that they run on: they use tensor cores on halves, with fp32 sums."""
+_FOLDER = Path(__file__).with_name("kernels")
+_INCLUDED = '#include "halves.cuh"\n'
+_PLANES, _STORED, _FEATURES, _PROJECTED, _GEOMETRY, _EVIDENCE = 48, 32, 224, 12, 28, 56
+_SAMPLES = 2 * 9 * _STORED
+
+
+class Call(NamedTuple):
+    """A kernel between plans, as the manifest has it."""
+
+    kernel: str
+    reads: list[str]
+    """Tensors, in the order of its arguments."""
+    writes: str
+    size: list[int]
+    """Batch, rows and columns at 1/4 of the images."""
+    nbytes: int
+    """Of what the engine file has of it: constants, then PTX."""
+
+
+class Launch(NamedTuple):
+    """A kernel for one size."""
+
+    reads: list[TensorSpec]
+    writes: TensorSpec
+    grid: tuple[int, int, int]
+    threads: int
+    numbers: tuple[int, ...]
+    """Arguments behind the addresses of what it reads, of its constants, and of what it writes."""
+
+
+def _cost_volume(batch: int, rows: int, columns: int) -> Launch:
+    """Group correlation and concatenation of the features and their projection, left images before right ones."""
+    return Launch(
+        [_halves(2 * batch, channels, rows, columns) for channels in (_FEATURES, _PROJECTED)],
+        _halves(batch, _PLANES, rows, columns, _STORED),
+        (_ceil(columns, 32), rows, batch),
+        128,
+        (batch, rows, columns),
+    )
+
+
+def _channels_last(batch: int, rows: int, columns: int) -> Launch:
+    """The geometry volume as the look-up reads it."""
+    places = _PLANES * rows * columns
+    return Launch(
+        [_halves(batch, _GEOMETRY, _PLANES, rows, columns)],
+        _halves(batch, _PLANES, rows, columns, _STORED),
+        (_ceil(places, 128), batch, 1),
+        128,
+        (places,),
+    )
+
+
+def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
+    """What is around the disparity in the geometry volume and the correlation of all pairs, through ``convc1``."""
+    pixels = batch * rows * columns
+    return Launch(
+        [
+            TensorSpec((batch, 1, rows, columns), np.dtype(np.float32)),
+            _halves(batch, _PLANES, rows, columns, _STORED),
+            _halves(batch, rows, columns, columns),
+        ],
+        _halves(batch, rows, columns, _EVIDENCE),
+        (_ceil(pixels, 32), 1, 1),
+        256,
+        (pixels, rows * columns, columns),
+    )
+
+
+def _halves(*shape: int) -> TensorSpec:
+    return TensorSpec(shape, np.dtype(np.float16))
+
+
+def _ceil(length: int, step: int) -> int:
+    return -(-length // step)
+
+
+class Kernel(NamedTuple):
+    """What a call of one name is."""
+
+    launch: Callable[[int, int, int], Launch]
+    """For batch, rows and columns at 1/4 of the images."""
+    constant_bytes: tuple[int, ...] = ()
+    """Of each constant: weights in the kernel's own order."""
+
+
+KERNELS = {
+    "cost_volume": Kernel(_cost_volume),
+    "channels_last": Kernel(_channels_last),
+    "look_up_convc1": Kernel(_look_up_convc1, (2 * _SAMPLES * _EVIDENCE, 4 * _EVIDENCE)),
+}
+
+
+def launch_of(call: Call) -> Launch:
+    return KERNELS[call.kernel].launch(*call.size)
+
+
+class Ready:
+    """A call whose code and constants are on a GPU."""
+
+    def __init__(self, gpu: Gpu, call: Call, content: bytes) -> None:
+        """``content``: its constants, then its PTX. Raises EngineError when the driver refuses that, or MemoryError."""
+        self.call = call
+        self._launch = launch_of(call)
+        begin, self._constants = 0, []
+        for nbytes in KERNELS[call.kernel].constant_bytes:
+            pinned, address = gpu.pinned(nbytes), gpu.buffer(nbytes)
+            pinned[:] = np.frombuffer(content, np.uint8, nbytes, begin)
+            gpu.upload(address, pinned)
+            self._constants.append(address)
+            begin += nbytes
+        self._start = gpu.kernel(content[begin:], call.kernel)
+
+    def enqueue(self, addresses: Mapping[str, int], into: int) -> None:
+        """Run once on the tensors at ``addresses``. Raises EngineError when the GPU has failed."""
+        given = [addresses[name] for name in self.call.reads]
+        self._start(
+            self._launch.grid, self._launch.threads, (*given, *self._constants, into), self._launch.numbers
+        )  # fmt: skip
+
+
+def fault_of(call: Call) -> str | None:
+    """In words, what keeps a call that was read from a manifest from being one; None where nothing does."""
+    if call.kernel not in KERNELS:
+        return f"calls '{call.kernel}', which is no kernel of this version of ffs_ros"
+    lengths = call.size if isinstance(call.size, list) else []
+    if len(lengths) != 3 or any(type(length) is not int or length < 1 for length in lengths):
+        return f"calls {call.kernel} for a size of {call.size}"
+    names = [*call.reads, call.writes] if isinstance(call.reads, list) else []
+    if len(names) != len(launch_of(call).reads) + 1 or not all(isinstance(name, str) for name in names):
+        return f"calls {call.kernel} on {call.reads} into {call.writes}"
+    if type(call.nbytes) is not int or call.nbytes <= sum(KERNELS[call.kernel].constant_bytes):
+        return f"calls {call.kernel} of {call.nbytes} bytes"
+    return None
+
+
+class Prepared(NamedTuple):
+    """A call that is to become part of an engine."""
+
+    call: Call
+    content: bytes
+
+
+def prepared(kernel: str, reads: list[str], writes: str, size: list[int], constants: Sequence[bytes]) -> Prepared:
+    """A call as ``Call`` has it, with its constants and the PTX that ships."""
+    lengths = tuple(map(len, constants))
+    if lengths != KERNELS[kernel].constant_bytes:
+        raise ValueError(f"the constants of {kernel} have {lengths} bytes, expected {KERNELS[kernel].constant_bytes}")
+    content = b"".join(constants) + ptx_path(kernel).read_bytes()
+    return Prepared(Call(kernel, reads, writes, size, len(content)), content)
+
+
+def unfit(gpu: Gpu | None) -> str | None:
+    """In words, why a GPU cannot run the kernels that ship; None where it can."""
+    least = ".".join(map(str, COMPUTE_CAPABILITY))
+    if gpu is None:
+        return "there is no GPU here"
+    if tuple(map(int, gpu.compute_capability.split("."))) < COMPUTE_CAPABILITY:
+        return f"{gpu.name} has compute capability {gpu.compute_capability}, less than {least}"
+    try:
+        with gpu.current():
+            for name in KERNELS:
+                gpu.kernel(ptx_path(name).read_bytes(), name)
+    except (EngineError, MemoryError, OSError) as error:
+        return str(error) or "GPU memory is short"
+    return None
+
+
+def ptx_path(name: str) -> Path:
+    return _FOLDER / f"{name}.ptx"
+
+
+def source_text(name: str) -> bytes:
+    """A kernel's CUDA C++, with the file that all include in the place of its name."""
+    shared = (_FOLDER / "halves.cuh").read_text(encoding="utf-8").replace("#pragma once\n", "")
+    return (_FOLDER / f"{name}.cu").read_text(encoding="utf-8").replace(_INCLUDED, shared).encode()
+
+
+def source_sha256(name: str) -> str:
+    """The mark in a PTX file by which it belongs to its source."""
+    return hashlib.sha256(source_text(name)).hexdigest()

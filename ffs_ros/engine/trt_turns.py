@@ -1,0 +1,112 @@
+"""The plans of an engine and the kernels between them, each as often as it is to run, and what passes between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import NamedTuple
+
+from ffs_ros.engine import TensorSpec
+from ffs_ros.engine.kernel_calls import Ready, launch_of
+from ffs_ros.engine.parts import Part
+from ffs_ros.engine.trt_plan import Plan
+
+
+class Step(NamedTuple):
+    """A part, loaded."""
+
+    part: Part
+    plan: Plan
+    before: list[Ready]
+    after: list[Ready]
+
+    @property
+    def outputs(self) -> list[str]:
+        """What it writes."""
+        return [*self.plan.outputs, *(call.writes for call in self.part.calls)]
+
+
+def run(
+    steps: Sequence[Step],
+    addresses: Mapping[str, int],
+    spare: Mapping[str, int],
+    stream: int,
+    failed: Callable[[], Exception],
+) -> None:
+    """Enqueue all of them. What is carried is written to ``addresses`` and to ``spare`` in turns.
+
+    Raises what ``failed`` makes when the runtime refuses.
+    """
+    newest = dict(addresses)
+    for part, plan, before, after in steps:
+        carried: dict[str, int] = {}  # for this part alone: later ones read what was there before it
+        for turn in range(part.repeat):
+            written = {name: spare.get(name, at) if turn % 2 else at for name, at in addresses.items()}
+            read = {**newest, **carried}
+            for ready in before:
+                ready.enqueue(read, addresses[ready.call.writes])
+            for name in plan.inputs:
+                plan.at(name, read[name])
+            for name in plan.outputs:
+                plan.at(name, written[name])
+            if not plan.enqueue(stream):
+                raise failed()
+            made = {name: written[name] for name in plan.outputs}
+            for ready in after:
+                ready.enqueue({**read, **made}, addresses[ready.call.writes])
+            newest.update(made)
+            carried = {name: written[output] for name, output in part.carried.items()}
+
+
+def tensor_bytes(steps: Sequence[Step]) -> dict[str, int]:
+    """Of each tensor that a plan or a kernel reads or writes, at its largest."""
+    sizes = {}
+    for step in steps:
+        for call in step.part.calls:
+            spec = launch_of(call).writes
+            sizes[call.writes] = prod(spec.shape) * spec.dtype.itemsize  # type: ignore[arg-type]
+        sizes.update(step.plan.nbytes)
+    return sizes
+
+
+def misfit(steps: Sequence[Step]) -> str | None:
+    """In words, what a plan or a kernel reads that is not there or is of another shape or type.
+
+    The buffers would hold something all the same, and a kernel would read behind their ends.
+    """
+    made: dict[str, TensorSpec] = {}
+    later = {name for step in steps for name in step.outputs}
+    if len(later) < sum(len(step.outputs) for step in steps):
+        return "two of them write the same"
+    read = {
+        name for step in steps for name in (*step.plan.inputs, *(n for call in step.part.calls for n in call.reads))
+    }
+    for call in (call for step in steps for call in step.part.calls):
+        if call.writes not in read:
+            return f"'{call.writes}', which kernel {call.kernel} writes, is read by none of them"
+    for part, plan, before, after in steps:
+        for ready in before:
+            if fault := _call_fault(ready, made):
+                return fault
+        for name in plan.inputs:
+            if name in later and made.get(name) != plan.specs[name]:
+                return f"'{name}', which part {part.name} reads, is not made before it as it reads it"
+        for name, output in part.carried.items():
+            known = name in plan.inputs and output in plan.outputs
+            if not known or plan.specs[name] != plan.specs[output]:
+                return f"'{output}', which part {part.name} carries to '{name}', is not made as it is read"
+        made.update((name, plan.specs[name]) for name in plan.outputs)
+        for ready in after:
+            if fault := _call_fault(ready, made):
+                return fault
+    return None
+
+
+def _call_fault(ready: Ready, made: dict[str, TensorSpec]) -> str | None:
+    """What a kernel reads that is not ``made`` as it reads it; what it writes is made then."""
+    launch = launch_of(ready.call)
+    for name, spec in zip(ready.call.reads, launch.reads, strict=True):
+        if made.get(name) != spec:
+            return f"'{name}', which kernel {ready.call.kernel} reads, is not made before it as it reads it"
+    made[ready.call.writes] = launch.writes
+    return None

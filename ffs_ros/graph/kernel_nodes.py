@@ -1,0 +1,231 @@
+"""The steps of a graph of ours that CUDA kernels do faster, as nodes of their own: cost volume, and look-up.
+
+They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
+the graph that was exported, which every other runtime runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
+from ffs_ros.graph.volume import PLANES
+
+DOMAIN = "ffs_ros.kernels"
+STORED = 32
+"""Channels of a volume whose channels are last: those of geometry, and nothing."""
+_CONVC1 = "update_block.encoder.convc1"
+_OUTPUT_TILE, _SAMPLE_STEP = 8, 16
+"""Outputs and samples of one product on a tensor core (``mma.m16n8k16``)."""
+
+
+class _NotThere(Exception):
+    """The graph does not have the steps in the form that is known."""
+
+
+def with_kernels(model: onnx.ModelProto) -> onnx.ModelProto | None:
+    """A copy of an fp16 graph of ours, of one size, with a node for each kernel; None where it does not fit them."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(onnx.shape_inference.infer_shapes(model, data_prop=True))
+    try:
+        return _Rewrite(copy).model
+    except _NotThere:
+        return None
+
+
+class _Rewrite:
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        self.nodes = list(model.graph.node)
+        self.makers = {name: node for node in self.nodes for name in node.output}
+        self.types = {one.name: one for one in [*model.graph.input, *model.graph.value_info, *model.graph.output]}
+        self.weights = {one.name: one for one in model.graph.initializer}
+        features, projected, cost = self._cost_volume_nodes()
+        geometry, pairs = self._read_by("classifier.0.weight"), self._pairs()
+        batch, rows, columns = self.size = self._shape(geometry)[0], *self._shape(geometry)[3:]
+        self._expect(features, TensorProto.FLOAT16, 2 * batch, None, rows, columns)
+        self._expect(projected, TensorProto.FLOAT16, 2 * batch, None, rows, columns)
+        self._expect(cost, TensorProto.FLOAT16, batch, None, PLANES, rows, columns)
+        self._expect(geometry, TensorProto.FLOAT16, batch, CHANNELS, PLANES, rows, columns)
+        self._expect(pairs, TensorProto.FLOAT16, batch, rows, columns, columns)
+
+        self._move_projection(projected)
+        self._put_cost_volume(features, projected, cost)
+        stored = f"{geometry}:channels_last"
+        self._put(
+            geometry,
+            self._kernel("channels_last", "tables", [geometry], stored, [batch, PLANES, rows, columns, STORED]),
+        )
+        constants = self._convc1()
+        evidence = [node.input[0] for node in self._readers("update_block.encoder.convc2.weight")]
+        for made in evidence:
+            self._put_look_up(made, stored, pairs, constants)
+        self._finish()
+
+    def _readers(self, weight: str) -> list[onnx.NodeProto]:
+        found = [one for one in self.nodes if any(name in (weight, f"{weight}.fp16") for name in one.input)]
+        if not found or any(one.op_type != "Conv" for one in found):
+            raise _NotThere
+        return found
+
+    def _read_by(self, weight: str) -> str:
+        """What the only convolution with a weight reads."""
+        found = self._readers(weight)
+        if len(found) != 1:
+            raise _NotThere
+        return found[0].input[0]
+
+    def _cost_volume_nodes(self) -> tuple[str, str, str]:
+        """Features, their projection, and the volume."""
+        project = self._readers("proj_cmb.weight")
+        cost = self._read_by("corr_feature_att.0.conv.weight")
+        if len(project) != 1 or self.makers[cost].op_type != "Concat":
+            raise _NotThere
+        return project[0].input[0], project[0].output[0], cost
+
+    def _pairs(self) -> str:
+        found = [one for one in self.nodes if one.name.startswith("tables/") and one.op_type == "MatMul"]
+        if len(found) != 1:
+            raise _NotThere
+        return found[0].output[0]
+
+    def _shape(self, name: str) -> list[int]:
+        if name not in self.types:
+            raise _NotThere
+        axes = self.types[name].type.tensor_type.shape.dim
+        if not axes or not all(axis.HasField("dim_value") for axis in axes):
+            raise _NotThere
+        return [axis.dim_value for axis in axes]
+
+    def _expect(self, name: str, kind: int, *lengths: int | None) -> None:
+        shape = self._shape(name)
+        fits = len(shape) == len(lengths) and all(
+            one in (None, length) for one, length in zip(lengths, shape, strict=True)
+        )
+        if not fits or self.types[name].type.tensor_type.elem_type != kind:
+            raise _NotThere
+
+    def _kernel(
+        self, name: str, scope: str, reads: list[str], writes: str, shape: list[int], constants: Iterable[str] = ()
+    ) -> onnx.NodeProto:
+        """The node of a kernel. Its constants follow what it reads; ``reads`` says how many those are."""
+        self.types[writes] = helper.make_tensor_value_info(writes, TensorProto.FLOAT16, shape)
+        return helper.make_node(
+            name, [*reads, *constants], [writes], name=f"{scope}/{name}", domain=DOMAIN, size=self.size,
+            reads=len(reads),
+        )  # fmt: skip
+
+    def _put(self, after: str, *nodes: onnx.NodeProto) -> None:
+        """Insert nodes behind the one that makes a tensor."""
+        at = self.nodes.index(self.makers[after]) + 1
+        self.nodes[at:at] = nodes
+
+    def _move_projection(self, projected: str) -> None:
+        """The kernel reads it before its part begins, so the features' part makes it."""
+        node = self.makers[projected]
+        node.name = f"decoder/{node.name.rpartition('/')[2]}"
+
+    def _put_cost_volume(self, features: str, projected: str, cost: str) -> None:
+        concat = self.makers[cost]
+        stored = f"{cost}:channels_last"
+        batch, rows, columns = self.size
+        kernel = self._kernel(
+            "cost_volume", "volume", [features, projected], stored, [batch, PLANES, rows, columns, STORED]
+        )
+        name = concat.name.replace("Concat", "Transpose")
+        self._put(cost, kernel, helper.make_node("Transpose", [stored], [cost], name=name, perm=[0, 4, 1, 2, 3]))
+        self.nodes.remove(concat)
+
+    def _put_look_up(self, evidence: str, stored: str, pairs: str, constants: list[str]) -> None:
+        transpose = self.makers[evidence]
+        batch, rows, columns = self.size
+        if transpose.op_type != "Transpose":
+            raise _NotThere
+        made = transpose.input[0]
+        self._expect(made, TensorProto.FLOAT16, batch, rows, columns, None)
+        scope = transpose.name.split("/")[0]
+        read = {name for name in self._read_inside(made, scope) if not self._of_tables(name)}
+        if len(read) != 1:
+            raise _NotThere
+        (disparity,) = read
+        self._expect(disparity, TensorProto.FLOAT, batch, 1, rows, columns)
+        kernel = self._kernel(
+            "look_up_convc1", scope, [disparity, stored, pairs], made, self._shape(made), constants
+        )  # fmt: skip
+        self._put(made, kernel)
+        self.nodes.remove(self.makers[made])
+
+    def _read_inside(self, name: str, scope: str) -> set[str]:
+        """What the nodes of a scope read from elsewhere to make a tensor."""
+        read, waiting, seen = set(), [name], {name}
+        while waiting:
+            for one in self.makers[waiting.pop()].input:
+                if one in seen or one in self.weights:
+                    continue
+                seen.add(one)
+                maker = self.makers.get(one)
+                if maker is not None and maker.name.startswith(f"{scope}/"):
+                    waiting.append(one)
+                else:
+                    read.add(one)
+        return read
+
+    def _of_tables(self, name: str) -> bool:
+        return name in self.makers and self.makers[name].name.startswith("tables/")
+
+    def _convc1(self) -> list[str]:
+        """The names of its weight and bias as the kernel reads them, new initializers."""
+        geometry, correlation, bias = (self._array(f"{_CONVC1}.{part}") for part in ("geometry", "correlation", "bias"))
+        arrays = [packed(sample_weight(geometry, correlation)), bias.astype(np.float32)]
+        names = [f"{_CONVC1}.packed", f"{_CONVC1}.full_bias"]
+        self.model.graph.initializer.extend(
+            numpy_helper.from_array(array, name) for array, name in zip(arrays, names, strict=True)
+        )
+        return names
+
+    def _array(self, name: str) -> np.ndarray:
+        for one in (f"{name}.fp16", name):
+            if one in self.weights:
+                return numpy_helper.to_array(self.weights[one])
+        raise _NotThere
+
+    def _finish(self) -> None:
+        """Leave out what leads to no output any more."""
+        wanted = {one.name for one in self.model.graph.output}
+        kept = []
+        for node in reversed(self.nodes):
+            if not wanted.isdisjoint(node.output):
+                kept.append(node)
+                wanted.update(node.input)
+        graph = self.model.graph
+        initializers = [one for one in graph.initializer if one.name in wanted]
+        types = [self.types[name] for node in kept for name in node.output if name in self.types]
+        for field, values in (("node", kept[::-1]), ("initializer", initializers), ("value_info", types)):
+            graph.ClearField(field)
+            getattr(graph, field).extend(values)
+        self.model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+
+
+def sample_weight(geometry: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """``convc1``'s weight [56,576] for the kernel's samples, from those of ``look_up_weights``.
+
+    Sample 32 (9 level + tap) + c: of channel c of geometry, 28 that of the correlation, those above are zero.
+    """
+    outputs = correlation.shape[2]
+    weight = np.zeros((LEVELS, TAPS, STORED, outputs), np.float32)
+    lower = geometry[:, : CHANNELS * TAPS, :outputs]  # the sum of both halves is each tap's weight once
+    weight[:, :, :CHANNELS] = lower.reshape(LEVELS, TAPS, CHANNELS, outputs)
+    weight[:, :, CHANNELS] = correlation
+    return weight.reshape(LEVELS * TAPS * STORED, outputs).T
+
+
+def packed(weight: np.ndarray) -> np.ndarray:
+    """[56,576] as the kernel's tensor cores take it: halves [36,7,32,4], of a step, eight outputs and a lane."""
+    outputs, samples = weight.shape
+    tiles, steps = outputs // _OUTPUT_TILE, samples // _SAMPLE_STEP
+    halves = weight.astype(np.float16).reshape(tiles, _OUTPUT_TILE, steps, 2, 4, 2)  # ..., upper, pair, two
+    return np.ascontiguousarray(halves.transpose(2, 0, 1, 4, 3, 5).reshape(steps, tiles, 4 * _OUTPUT_TILE, 4))

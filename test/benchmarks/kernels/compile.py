@@ -1,0 +1,40 @@
+"""Compiles the package's kernels to the PTX that ships: compile.py LIBNVRTC INCLUDE_DIR. No GPU and no nvcc.
+
+With NVRTC 11.8 (PyPI: nvidia-cuda-nvrtc-cu11 and, for the headers, nvidia-cuda-runtime-cu11, both 11.8.89), whose PTX
+7.8 drivers from 520 on take.
+"""
+
+import ctypes
+import sys
+
+from ffs_ros.engine.kernel_calls import KERNELS, ptx_path, source_sha256, source_text
+
+ARCHITECTURE = "compute_80"
+
+
+def main(library, include):
+    nvrtc = ctypes.CDLL(library)
+    nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
+    options = [f"--gpu-architecture={ARCHITECTURE}", f"--include-path={include}", "--std=c++14", "-default-device"]
+    for name in KERNELS:
+        program, size = ctypes.c_void_p(), ctypes.c_size_t()
+        nvrtc.nvrtcCreateProgram(ctypes.byref(program), source_text(name), f"{name}.cu".encode(), 0, None, None)
+        words = (ctypes.c_char_p * len(options))(*map(str.encode, options))
+        code = nvrtc.nvrtcCompileProgram(program, len(options), words)
+        nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+        log = ctypes.create_string_buffer(size.value)
+        nvrtc.nvrtcGetProgramLog(program, log)
+        print(log.value.decode(), end="")
+        if code:
+            raise SystemExit(nvrtc.nvrtcGetErrorString(code).decode())
+        nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))
+        ptx = ctypes.create_string_buffer(size.value)
+        nvrtc.nvrtcGetPTX(program, ptx)
+        note = f"// From {name}.cu, SHA-256 with what it includes {source_sha256(name)}\n"
+        lines = [line for line in ptx.value.decode().splitlines() if line and not line.startswith("//")]
+        ptx_path(name).write_text(note + "\n".join(lines) + "\n", encoding="ascii")
+        print(f"{ptx_path(name)}: {ptx_path(name).stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,131 @@
+"""The kernels: what ships belongs to its source, and compiled, in NumPy and in the graph they compute the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kernel_twins as twins
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from ffs_ros.engine.kernel_calls import KERNELS, prepared, ptx_path, source_sha256  # noqa: E402
+from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
+from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
+from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
+from ffs_ros.graph.model import IR_VERSION  # noqa: E402
+from ffs_ros.graph.volume import cost_volume  # noqa: E402
+
+RANDOM = np.random.default_rng(5)
+SIZES = [(2, 4, 8), (1, 2, 64)]
+OLDEST_PTX = "7.8"
+"""What CUDA 11.8 wrote; drivers from 520 on take it."""
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_what_ships_belongs_to_its_source(name: str) -> None:
+    """A changed source is compiled again: test/benchmarks/kernels/compile.py."""
+    text = ptx_path(name).read_text(encoding="ascii")
+    assert re.match(r"// From (\S+), SHA-256 with what it includes (\w+)\n", text).groups() == (
+        f"{name}.cu", source_sha256(name)
+    )  # fmt: skip
+    assert f".version {OLDEST_PTX}\n.target sm_80\n" in text
+    assert re.findall(r"\.entry (\w+)\(", text) == [name]
+    parameters = re.findall(rf"\.param \.(\w+) {name}_param", text)
+    launch = KERNELS[name].launch(1, 2, 3)
+    addresses = len(launch.reads) + len(KERNELS[name].constant_bytes) + 1
+    assert parameters == ["u64"] * addresses + ["u32"] * len(launch.numbers)
+    assert re.findall(r"\.maxntid (\d+), 1, 1", text) == [str(launch.threads)]
+
+
+def test_constants_of_another_length() -> None:
+    """They would be read as weights behind their end."""
+    with pytest.raises(ValueError, match="the constants of look_up_convc1 have"):
+        prepared("look_up_convc1", ["a", "b", "c"], "d", [1, 2, 3], [b"1", b"2"])
+
+
+@pytest.mark.parametrize("order", ["", "BACKWARDS", "BEFORE"])
+def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout: Path, order: str) -> None:
+    """Threads in both orders; nothing behind, or before, a buffer is touched, whatever the disparity."""
+    paths = os.pathsep.join([str(checkout / "test"), str(checkout), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, checkout / "test" / "kernels_on_cpu" / "check.py", kernels_on_cpu],
+        env={**os.environ, "PYTHONPATH": paths, **({order: "1"} if order else {})},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 18, done.stdout
+
+
+def test_the_packed_weight_is_the_weight() -> None:
+    """The twin takes it apart by lanes, as PTX's manual says."""
+    weight = RANDOM.normal(size=(56, twins.SAMPLES)).astype(np.float16)
+    np.testing.assert_array_equal(twins.unpacked(packed(weight)), weight)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_twin_of_the_cost_volume_is_the_graph(size: tuple[int, int, int], run_nodes: Any) -> None:
+    """In fp32."""
+    batch, rows, columns = size
+    features = normal(2 * batch, 224, rows, columns)
+    weights = {"proj_cmb.weight": normal(12, 224, 1, 1), "proj_cmb.bias": np.ones(12, np.float32)}
+    size_px = Size(batch, 4 * rows, 4 * columns)
+    found = run_nodes(lambda b, features: cost_volume(b, features, size_px), weights, {"features": features})
+    projected = np.einsum("oi,bihw->bohw", weights["proj_cmb.weight"][:, :, 0, 0], features) + 1
+    np.testing.assert_allclose(found, twins.cost_volume(features, projected), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_twin_of_the_look_up_is_the_graph(size: tuple[int, int, int], run_nodes: Any) -> None:
+    """With the layer behind it, at borders and outside."""
+    batch, rows, columns = size
+    name = "update_block.encoder.convc1"
+    weights = {f"{name}.weight": normal(56, 522, 1, 1) / 20, f"{name}.bias": normal(56)}
+    feeds = {"volume": normal(batch, 28, 48, rows, columns), "pairs": normal(batch, rows, columns, columns)}
+    disparity = RANDOM.uniform(-8, 56, (batch, rows, columns)).astype(np.float32)
+    disparity.flat[:12] = [0, 47, 46.5, 48, 52.99, 53, -4, -5.5, 1e6, -1e6, columns, 3.999]
+    arrays: dict[str, np.ndarray] = {}
+
+    def part(b: Builder, volume: str, pairs: str, disparity: str) -> str:
+        result = looked_up(b, tables(b, volume, pairs, Size(batch, 4 * rows, 4 * columns)), disparity, (rows, columns))
+        arrays.update(b.arrays)
+        return result
+
+    found = run_nodes(part, weights, {**feeds, "disparity": disparity[:, None]})
+    weight = sample_weight(arrays[f"{name}.geometry"], arrays[f"{name}.correlation"])
+    samples = twins.look_up(disparity, *feeds.values()).reshape(-1, twins.SAMPLES)
+    expected = np.maximum(samples @ weight.T + weights[f"{name}.bias"], 0).reshape(batch, rows, columns, 56)
+    np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=1e-4)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RANDOM.normal(size=shape).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def run_nodes() -> Callable[..., np.ndarray]:
+    """What a function of the graph's makes of arrays, in ONNX Runtime."""
+    import onnxruntime
+
+    def run(function: Callable[..., str], weights: dict[str, np.ndarray], feeds: dict[str, np.ndarray]) -> np.ndarray:
+        b, make = Builder(weights), onnx.helper
+        found = function(b, *feeds)
+        b.nodes.append(make.make_node("Identity", [found], ["found"]))
+        inputs = [make.make_tensor_value_info(name, 1, array.shape) for name, array in feeds.items()]
+        graph = make.make_graph(b.nodes, "part", inputs, [onnx.ValueInfoProto(name="found")], b.initializers())
+        model = make.make_model(graph, opset_imports=[make.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        content = onnx.shape_inference.infer_shapes(model).SerializeToString()
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return np.asarray(session.run(None, feeds)[0])
+
+    return run

@@ -1,0 +1,96 @@
+"""Holds the kernels, compiled as C++, against their NumPy twins: check.py LIBRARY, made of driver.cpp. No GPU."""
+
+import os
+import sys
+
+import numpy as np
+
+os.environ["LIBCUDA"] = sys.argv[1]
+
+import kernel_twins as twins
+from kernel_device import Device
+from kernel_twins import PLANES, SAMPLES, STORED, close, last
+
+from ffs_ros.engine.kernel_calls import KERNELS
+from ffs_ros.graph.kernel_nodes import packed
+
+RANDOM = np.random.default_rng(5)
+failures = []
+
+
+def report(what, problem):
+    print(f"{'FAILED ' + problem if problem else 'ok':<40}{what}", flush=True)
+    failures.extend([what] if problem else [])
+
+
+def halves(*shape, scale=1.0):
+    return (scale * RANDOM.normal(size=shape)).astype(np.float16)
+
+
+def disparities(batch, rows, columns):
+    """At borders, far outside and none at all, and some ordinary ones."""
+    d = RANDOM.uniform(-8, 56, (batch, rows, columns)).astype(np.float32)
+    odd = np.float32([
+        0, -0.0, 47, 46.5, 48, 52.99, 53, -4, -5.5, -6, 1, 2, 3.999, 1e9, -1e9, 3e38, -3e38, 2**31, 2**24 + 2,
+        -4.0000005, 1e-30, -1e-30, np.nan, np.inf, -np.inf, columns, columns + 5, columns / 2,
+    ])  # fmt: skip
+    flat = d.reshape(-1)
+    flat[: len(odd)] = odd[: flat.size]
+    flat[-1] = np.nan
+    return d
+
+
+def launched(gpu, name, size, *given):
+    """What the kernel makes of arrays: its tensors, then its constants. Addresses behind what it writes are guarded."""
+    launch = KERNELS[name].launch(*size)
+    into = gpu.buffer(2 * int(np.prod(launch.writes.shape)))
+    addresses = [gpu.up(one).value for one in given]
+    gpu.kernel(name).start(launch.grid, launch.threads, (*addresses, into.value), launch.numbers)
+    return gpu.down(into, launch.writes.shape)
+
+
+def volume_case(gpu, batch, rows, columns):
+    features = halves(2 * batch, 224, rows, columns, scale=3)
+    features[:, :28, 0, 0] = 0  # a vector of length 0 ...
+    features[0, 28:56, 0, 1 % columns] = np.float16(6e-8)  # ... and the smallest ones ...
+    features[-1, 56:84, 0, 2 % columns] = np.float16(60000)  # ... and the largest
+    features[0, 56:84, 0, 2 % columns] = np.float16(-60000)
+    projected = halves(2 * batch, 12, rows, columns, scale=10)
+    found = launched(gpu, "cost_volume", (batch, rows, columns), features, projected)
+    report(
+        f"cost_volume {batch}x{rows}x{columns}",
+        close(np.moveaxis(found, -1, 1), twins.cost_volume(features, projected)),
+    )
+    gpu.free()
+
+
+def look_up_case(gpu, batch, rows, columns):
+    volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns, scale=0.5)
+    disparity = disparities(batch, rows, columns)
+    expected = twins.look_up(disparity, volume, pairs)
+    assert np.isnan(expected[np.isnan(disparity)][..., :29]).all()
+    expected[~np.isfinite(disparity)] = np.nan
+    size = batch, rows, columns
+    same = np.array_equal(launched(gpu, "channels_last", size, volume), twins.stored(volume))
+    report(f"channels_last {batch}x{rows}x{columns}", "" if same else "differs")
+
+    weight, bias = halves(56, SAMPLES, scale=0.05), RANDOM.normal(size=56).astype(np.float32)
+    given = disparity, last(volume, STORED), pairs, packed(weight), bias  # nobody may read the volume's padding: NaN
+    wanted = twins.evidence(expected, weight, bias)
+    report(
+        f"look_up_convc1 {batch}x{rows}x{columns}", close(launched(gpu, "look_up_convc1", size, *given), wanted, 2e-3)
+    )
+    gpu.free()
+
+
+def main():
+    gpu = Device()
+    for size in ((1, 3, 32), (2, 2, 37), (1, 1, 1), (1, 2, 160), (2, 1, 75), (1, 2, 8)):
+        volume_case(gpu, *size)
+    for size in ((1, 3, 32), (2, 3, 37), (1, 1, 1), (1, 1, 160), (2, 2, 75), (1, 5, 8)):
+        look_up_case(gpu, *size)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -18,6 +18,7 @@ from ffs_ros.config import NodeConfig
 from ffs_ros.engine import EngineInfo, open_engine
 from ffs_ros.engine_size import size_in
 from ffs_ros.errors import EngineError, EngineFailed, EngineLost, FfsError, UnfitImages
+from ffs_ros.finding import Finding, Level
 from ffs_ros.matcher import StereoMatcher
 from ffs_ros.ros.watched_engine import WatchedEngine
 
@@ -35,8 +36,10 @@ class LiveEngine:
         self._config = config
         self._logger = logger
         self._clock = clock
+        self.lost = False
+        """There is no engine any more."""
         self.fell_back = False
-        """Whether the fallback runs."""
+        """The fallback runs."""
         self.non_finite_px = 0
         """Pixels that were no numbers, in all answers."""
         self._opened_again_s: float | None = None
@@ -70,12 +73,24 @@ class LiveEngine:
         return self._watched.inference_ns if self._watched else 0
 
     @property
-    def lost(self) -> bool:
-        """Whether there is no engine any more."""
-        return self._watched is None
+    def fault(self) -> Finding | None:
+        """What is wrong with it now. Any thread may ask."""
+        if self.lost:
+            return Finding("engine lost", Level.ERROR, self.last_fault)
+        if self._watched is None:
+            return Finding("engine failed", Level.ERROR, f"it failed and is being opened again: {self.last_fault}")
+        if self._bad_in_a_row:
+            return Finding("no numbers", Level.ERROR, self.last_fault)
+        if self.fell_back:
+            sentence = f"{self._info.name} has taken over from {self._config.engine}: {self.last_fault}"
+            return Finding("fallback", Level.WARN, sentence)
+        if self._on_trial:
+            sentence = f"it failed less than {TRIAL_S:g} s ago and was opened again: {self.last_fault}"
+            return Finding("engine failed", Level.WARN, sentence)
+        return None
 
     @property
-    def on_trial(self) -> bool:
+    def _on_trial(self) -> bool:
         """Whether it failed a short time ago, and must not again."""
         return self._opened_again_s is not None and self._clock() - self._opened_again_s < TRIAL_S
 
@@ -156,8 +171,8 @@ class LiveEngine:
             raise UnfitImages(f"the engine fails on images of {columns}x{rows}, not on others: {what}") from error
         if not isinstance(error, FfsError):
             self._logger.error("".join(traceback.format_exception(error)))
-        if self.on_trial:
-            raise self._lost(f"the engine failed again, less than {TRIAL_S:g} s after it was opened again: {what}")
+        if self._on_trial:
+            raise self._lose(f"the engine failed again, less than {TRIAL_S:g} s after it was opened again: {what}")
         self._logger.error(f"the engine failed, and is opened again: {what}")
         self._reopen(what)
         self.opened_again += 1
@@ -182,10 +197,10 @@ class LiveEngine:
         try:
             self._open()
         except Exception as error:
-            raise self._lost(f"the engine failed ({why}) and does not open again: {error}") from error
+            raise self._lose(f"the engine failed ({why}) and does not open again: {error}") from error
 
-    def _lost(self, why: str) -> EngineLost:
-        self.last_fault = why
+    def _lose(self, why: str) -> EngineLost:
+        self.lost, self.last_fault = True, why
         with suppress(Exception):
             self.close()
         return EngineLost(why)

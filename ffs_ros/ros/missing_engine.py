@@ -19,14 +19,37 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ffs_ros.config import NodeConfig
 from ffs_ros.engine.folder import engine_folder
-from ffs_ros.engine.recipe import Recipe
-from ffs_ros.errors import BuildError
+from ffs_ros.engine.recipe import Recipe, recipe_for
+from ffs_ros.errors import BuildError, EngineError, NotBuiltHere
 
 _LOOK_EVERY_s = 0.2
 _LONGEST_STOP_s = 10.0
 _ERROR, _WARNING, _NEXT = "ffs: ", "warning: ", "next: "
 """How lines of ``ffs build-engine`` begin that are more than progress."""
+
+
+def open_or_build(
+    open_engine: Callable[[], object], config: NodeConfig, go_on: Callable[[], None], logger: Any
+) -> None:
+    """Call ``open_engine``, and build the engine first where ``build_if_missing`` allows it; ``go_on`` is ``build``'s.
+
+    Raises FfsError when there is no engine in the end.
+    """
+    try:
+        open_engine()
+        return
+    except NotBuiltHere as error:
+        if not config.build_if_missing:
+            raise EngineError(f"{error}; or let the node do that at start: build_if_missing:=true") from None
+        recipe = recipe_for(error.engine, config.gpu_index)
+    with turn_to_build(recipe, go_on, logger) as turn:
+        try:
+            open_engine()  # somebody else may have built it meanwhile
+        except NotBuiltHere:
+            build(recipe, turn, go_on, logger)
+            open_engine()
 
 
 @contextmanager

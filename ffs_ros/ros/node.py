@@ -16,11 +16,11 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from ffs_ros.engine.recipe import recipe_for
-from ffs_ros.errors import BuildError, EngineError, EngineLost, FfsError, NotBuiltHere
+from ffs_ros.errors import BuildError, EngineLost, FfsError
 from ffs_ros.finding import Finding
 from ffs_ros.ros import params
 from ffs_ros.ros.calibration import Calibration
+from ffs_ros.ros.diagnostics import Diagnostics
 from ffs_ros.ros.doctor.doctor import Doctor
 from ffs_ros.ros.doctor.matched_pictures import MatchedPictures
 from ffs_ros.ros.drop_log import DropLog
@@ -28,7 +28,7 @@ from ffs_ros.ros.finding_log import FindingLog
 from ffs_ros.ros.frame_log import FrameLog
 from ffs_ros.ros.inputs import LEFT_INFO, RIGHT_INFO, Inputs
 from ffs_ros.ros.live_engine import LiveEngine
-from ffs_ros.ros.missing_engine import build, turn_to_build
+from ffs_ros.ros.missing_engine import open_or_build
 from ffs_ros.ros.outputs import Outputs
 from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.pipeline import Pipeline
@@ -62,12 +62,13 @@ class StereoNode(LifecycleNode):
         self._finding_log = FindingLog(self._log, self.get_logger())
         self._drops = DropLog(self._log, self.get_logger())
         self._worker: Worker | None = None
-        self._engine: LiveEngine | None = None
+        self.engine: LiveEngine | None = None
         self._outputs: Outputs | None = None
         self._doctor: Doctor | None = None
+        self._diagnostics: Diagnostics | None = None
         self._report_timer: Any = None
         self._engine_lost = self.create_guard_condition(self._give_up)
-        self._pipeline: Pipeline | None = None
+        self.pipeline: Pipeline | None = None
         try:
             params.declare(self)
         except FfsError:
@@ -95,8 +96,9 @@ class StereoNode(LifecycleNode):
         try:
             self._config = params.config_of(self)
             self._worker = Worker(self._say_what_failed)
-            self._open_engine_or_build_it()
+            open_or_build(partial(self._worker.call, self._open_engine), self._config, self._go_on, self.get_logger())
             self._outputs = Outputs(self)
+            self._diagnostics = Diagnostics(self)
         except Exception as error:
             self.close()
             return self._failed(error)
@@ -114,7 +116,7 @@ class StereoNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, and publish what is being worked on. ERROR when there is no engine any more."""
         self._stop_input()
-        if self._engine is not None and self._engine.lost:
+        if self.engine is not None and self.engine.lost:
             return TransitionCallbackReturn.ERROR
         return super().on_deactivate(state)
 
@@ -145,23 +147,9 @@ class StereoNode(LifecycleNode):
                 if self._outputs is not None:
                     self._outputs.destroy(self)
                     self._outputs = None
-
-    def _open_engine_or_build_it(self) -> None:
-        """Raises FfsError when there is no engine in the end, also when ROS is shut down while it is built."""
-        assert self._worker is not None
-        try:
-            self._worker.call(self._open_engine)
-            return
-        except NotBuiltHere as error:
-            if not self._config.build_if_missing:
-                raise EngineError(f"{error}; or let the node do that at start: build_if_missing:=true") from None
-            recipe = recipe_for(error.engine, self._config.gpu_index)
-        with turn_to_build(recipe, self._go_on, self.get_logger()) as turn:
-            try:
-                self._worker.call(self._open_engine)  # somebody else may have built it meanwhile
-            except NotBuiltHere:
-                build(recipe, turn, self._go_on, self.get_logger())
-                self._worker.call(self._open_engine)
+                if self._diagnostics is not None:
+                    self._diagnostics.destroy()
+                    self._diagnostics = None
 
     def _go_on(self) -> None:
         if not self.context.ok():
@@ -179,11 +167,11 @@ class StereoNode(LifecycleNode):
         calibration = Calibration(
             self.resolve_topic_name(LEFT_INFO), self.resolve_topic_name(RIGHT_INFO), rectify=config.rectify
         )
-        assert self._engine is not None
+        assert self.engine is not None
         assert self._outputs is not None
-        self._pipeline = Pipeline(self._engine, calibration, self._outputs, self.frames, self._parameter, self._now_ns)
+        self.pipeline = Pipeline(self.engine, calibration, self._outputs, self.frames, self._parameter, self._now_ns)
         self.inputs = Inputs(self, config, self.pairing, calibration, self._log, lost_images_remedy)
-        pipeline = self._pipeline
+        pipeline = self.pipeline
         pictures = MatchedPictures(lambda: pipeline.newest, self.inputs.image_topics, self._log)
         self._doctor = Doctor(self, self.pairing, calibration, self.inputs, pictures, self._outputs.publishers)
         # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
@@ -239,10 +227,12 @@ class StereoNode(LifecycleNode):
 
     def _give_up(self) -> None:
         """The engine is lost. Raises that, so that the process ends and is started again; a manager configures anew."""
-        if self._engine is None or not self._engine.lost:
+        if self.engine is None or not self.engine.lost:
             return
         assert self.failure is not None
         self.get_logger().fatal(str(self.failure))
+        if self._diagnostics is not None:
+            self._diagnostics.publish()
         if self._parameter("autostart"):
             raise self.failure
         if self.inputs is not None:
@@ -253,16 +243,16 @@ class StereoNode(LifecycleNode):
     # On the worker's thread
 
     def _open_engine(self) -> None:
-        self._engine = LiveEngine(self._config, self.get_logger())
+        self.engine = LiveEngine(self._config, self.get_logger())
 
     def _close_engine(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        if self.engine is not None:
+            self.engine.close()
+            self.engine = None
 
     def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
-        assert self._pipeline is not None
-        if self._pipeline.process(left, right, arrival_ns):
+        assert self.pipeline is not None
+        if self.pipeline.process(left, right, arrival_ns):
             self._drops.published()
 
     def _say_what_failed(self, error: BaseException) -> None:

@@ -39,8 +39,13 @@ class Pipeline:
         self._clock_ns = clock_ns
         self.newest: Matched | None = None
         """The pair that was matched last, for whoever looks at its pixels."""
-        self.started_ns: int | None = None
-        """When the pair in work was taken; None between pairs."""
+        self._started_ns: int | None = None
+
+    @property
+    def busy_s(self) -> float:
+        """For how long the pair in work has been; 0 between pairs. Any thread may ask."""
+        started_ns = self._started_ns
+        return 0.0 if started_ns is None else (time.monotonic_ns() - started_ns) / 1e9
 
     def process(self, left: Any, right: Any, arrival_ns: int) -> bool:
         """Publish what is wanted of one pair, whose second image came at ``arrival_ns`` of the monotonic clock.
@@ -49,11 +54,11 @@ class Pipeline:
         Raises EngineFailed when the engine failed, another FfsError for a pair that cannot be used, anything else for a
         bug; it is counted either way.
         """
-        self.started_ns = time.monotonic_ns()
+        self._started_ns = time.monotonic_ns()
         fate = "failed"
         try:
             wanted = self._outputs.wanted(self._parameter("confidence_rate"))
-            matched = self._publish(wanted, left, right, arrival_ns, self.started_ns) if any(wanted) else None
+            matched = self._publish(wanted, left, right, arrival_ns, self._started_ns) if any(wanted) else None
             fate = "published" if any(wanted) else "unwanted"
             if matched is not None and wanted.second_pass:
                 self._publish_second_pass(wanted, left.header, matched)
@@ -66,7 +71,7 @@ class Pipeline:
             raise
         finally:
             self._frames.count(fate)
-            self.started_ns = None
+            self._started_ns = None
 
     def _publish(self, wanted: Wanted, left: Any, right: Any, arrival_ns: int, started_ns: int) -> Matched | None:
         """Gives what the engine answered, where that was needed."""

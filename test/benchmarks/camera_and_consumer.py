@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import select
 import signal
 import subprocess
@@ -23,6 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "ros"))
+from own_domain import own_domain
 
 from ffs_ros.demo.processes import end_with_parent
 from ffs_ros.errors import FfsError
@@ -51,7 +53,7 @@ def play(node_command: Sequence[str], images: Path, pairs: int, rate_hz: float, 
     ``node_command`` is what Python runs; ``images`` an .npz with ``left`` and ``right``, uint8 (H,W,3) RGB. Raises
     FfsError when no depth comes and when the node ends early or badly.
     """
-    domain = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(1 + os.getpid() % 100)}
+    domain = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(own_domain())}
     with tempfile.TemporaryDirectory() as folder, children({**env, **domain}) as start:
         report = Path(folder) / "consumer"
         node = start(*node_command)

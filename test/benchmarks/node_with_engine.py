@@ -82,7 +82,7 @@ class WatchedNode(StereoNode):
         if self.frames.counts.published and not self.ended.is_set():
             self.ended.set()
             alone = self._worker.call(self._alone)[0]
-            info = self._engine.info
+            info = self.engine.info
             columns = {name: list(getattr(self, name)) for name in ("reached_ns", "taken_ns", "times_ns", "memory")}
             engine = {"name": f"{info.name} on {info.runtime}", "on_gpu": info.on_gpu}
             self.report.write_text(json.dumps({**engine, "alone": alone, **columns}))
@@ -122,8 +122,8 @@ class WatchedNode(StereoNode):
                     break
                 time.sleep(max(0.0, begin_s + index * period_s - time.monotonic()))
                 started_ns = time.monotonic_ns()
-                self._engine.match(*self.images)
-                rows[kind].append((time.monotonic_ns() - started_ns, self._engine.inference_ns))
+                self.engine.match(*self.images)
+                rows[kind].append((time.monotonic_ns() - started_ns, self.engine.inference_ns))
         return rows
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_domain import own_domain
 
 from ffs_ros.ros.transport import environment
 
-# Before anything initializes ROS. A domain of its own keeps runs on one machine apart; up to 101 its ports are free.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_DOMAIN_ID"] = str(own_domain())  # before anything initializes ROS
 if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 else:

@@ -1,10 +1,11 @@
-"""The node on an engine that fails when the picture says so: ``python faulty_engine.py --ros-args ...``.
+"""The node on an engine that fails when the picture says so: ``python faulty_engine.py [--impatient] --ros-args ...``.
 
 The camera chooses the fault by the left image's first pixel, so a test provokes it over the ROS graph.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from enum import IntEnum
@@ -35,7 +36,7 @@ class Fault(IntEnum):
     INFINITE = 205
     """In one pixel of a thousand."""
     SLOW = 206
-    """Takes two seconds."""
+    """Takes three seconds."""
     STAYS_BROKEN = 207
     """As GPU, and does not open again."""
 
@@ -64,7 +65,7 @@ class FaultyEngine:
         if fault == Fault.BUG:
             raise ZeroDivisionError("a bug in the engine")
         if fault == Fault.SLOW:
-            time.sleep(2.0)
+            time.sleep(3.0)
         if fault == Fault.MANY_NAN:
             disparity_HW[::2] = np.nan
         if fault in (Fault.SOME_NAN, Fault.INFINITE):
@@ -83,7 +84,9 @@ def open_engine(engine: str | Path, **_: Any) -> Any:
 
 
 if __name__ == "__main__":
-    from ffs_ros.ros import live_engine, node
+    from ffs_ros.ros import health, live_engine, node
 
+    if "--impatient" in sys.argv:
+        health.LONGEST_INFERENCE_S = 0.5
     live_engine.open_engine = open_engine
     node.main()

@@ -13,6 +13,7 @@ from faulty_engine import FAULTY, SOUND, DISPARITY_px, Fault, FaultyEngine
 from ffs_ros.config import NodeConfig
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.errors import EngineError, EngineFailed, EngineLost, MessageError, UnfitImages
+from ffs_ros.finding import Level
 from ffs_ros.ros import live_engine
 from ffs_ros.ros.live_engine import LiveEngine
 from ffs_ros.ros.watched_engine import WatchedEngine
@@ -71,10 +72,12 @@ def test_an_engine_that_fails_is_closed_and_opened_once_more(opened: list[Any], 
         with pytest.raises(EngineFailed, match="opened again"):
             rig.match(fault)
         assert [one.closed for one in opened] == [True] * time_ + [False]
-        assert rig.engine.on_trial
+        assert rig.engine.fault is not None
+        assert rig.engine.fault.level == Level.WARN
+        assert "illegal memory access" in rig.engine.fault.sentence or fault == Fault.BUG
         assert rig.match()[0, 0] == DISPARITY_px
         rig.now_s += live_engine.TRIAL_S + 1
-        assert not rig.engine.on_trial
+        assert rig.engine.fault is None
     assert rig.engine.opened_again == 2
     assert any("the engine failed, and is opened again: " in line for line in rig.log.lines)
     assert any("Traceback" in line for line in rig.log.lines) == (fault == Fault.BUG)
@@ -90,6 +93,8 @@ def test_an_engine_that_fails_again_soon_is_lost(opened: list[Any]) -> None:
     with pytest.raises(EngineLost, match=r"failed again, less than 60 s after .* illegal memory access"):
         rig.match(Fault.GPU)
     assert rig.engine.lost
+    assert rig.engine.fault is not None
+    assert rig.engine.fault.level == Level.ERROR
     assert all(one.closed for one in opened)
     with pytest.raises(EngineLost, match="illegal memory access"):
         rig.match()
@@ -184,6 +189,8 @@ def test_too_many_are_never_published_and_three_in_a_row_wake_the_fallback(opene
     assert [one.closed for one in opened] == [True, True, False]
     assert rig.match(Fault.MANY_NAN)[0, 0] == DISPARITY_px
     assert any("sound takes over" in line for line in rig.log.lines)
+    assert rig.engine.fault is not None
+    assert (rig.engine.fault.name, rig.engine.fault.level) == ("fallback", Level.WARN)
 
 
 def test_without_a_fallback_bad_answers_go_on_being_refused(opened: list[Any]) -> None:
@@ -192,7 +199,10 @@ def test_without_a_fallback_bad_answers_go_on_being_refused(opened: list[Any]) -
     for _ in range(10):
         with pytest.raises(EngineFailed, match="name such an engine in fallback_engine"):
             rig.match(Fault.MANY_NAN)
+        assert rig.engine.fault is not None
+        assert rig.engine.fault.level == Level.ERROR
     assert rig.match()[0, 0] == DISPARITY_px
+    assert rig.engine.fault is None
     assert len(opened) == 1
 
 

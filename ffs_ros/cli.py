@@ -28,6 +28,7 @@ VERBS = {
         "ffs_ros.tools.bench", "latency, throughput and memory of engines, and how near they are to the floor"
     ),
     "train": Verb("ffs_ros.tools.train", "finetune the network on annotated pairs, or train it on rendered scenes"),
+    "doctor": Verb("ffs_ros.ros.doctor.verb", "why there is no depth: looks at the cameras on a running ROS graph"),
     "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint, ONNX file or engine is"),
 }
 EXAMPLES = """\
@@ -39,6 +40,7 @@ examples:
   ffs build-engine model.onnx -o engines/model.engine
   ffs bench engines/model.engine --against sgbm
   ffs train -e spec.yaml
+  ffs doctor
 """
 
 

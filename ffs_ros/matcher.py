@@ -45,7 +45,7 @@ class StereoMatcher:
         holes, anything not finite, and what ``mask_out_of_view`` removes; 0 is a disparity. The array is the caller's.
         Raises MessageError when the images do not fit each other, EngineError when the engine cannot take them.
         """
-        _check_pair(left_HW3, right_HW3)
+        check_pair(left_HW3, right_HW3)
         fit = self.fit_of(*left_HW3.shape[:2])
         feeds = self._inputs.feeds(fit.to_engine(left_HW3), fit.to_engine(right_HW3))
         disparity_hw = self._disparity_of_engine(self.engine.infer(feeds), fit.engine_size)
@@ -86,7 +86,8 @@ class StereoMatcher:
         return disparity[0, 0]
 
 
-def _check_pair(left_HW3: np.ndarray, right_HW3: np.ndarray) -> None:
+def check_pair(left_HW3: np.ndarray, right_HW3: np.ndarray) -> None:
+    """Raises MessageError unless both are uint8 (H,W,3) and of one size."""
     for side, image in (("left", left_HW3), ("right", right_HW3)):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise MessageError(

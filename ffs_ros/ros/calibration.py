@@ -78,8 +78,8 @@ class Calibration:
             if info is None:
                 raise CalibrationError(
                     f"images arrive but no CameraInfo has come on {topic}: depth needs both; start the driver's "
-                    "camera_info or remap the topic (a driver that sends it only once needs "
-                    f"qos_overrides.{topic}.subscription.durability: transient_local)"
+                    "camera_info or remap the topic (for a driver that sends it only once set durability: "
+                    f"transient_local and reliability: reliable in qos_overrides.{topic}.subscription)"
                 )
         numbers = self._numbers_of(left), self._numbers_of(right)
         if self._camera is None or numbers != self._numbers:

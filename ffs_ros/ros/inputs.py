@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 try:
@@ -26,7 +26,7 @@ LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
 _COMPRESSED = "/compressed"
 
 
-def image_topics(node: LifecycleNode, config: NodeConfig) -> tuple[str, str]:
+def image_topics(node: Node, config: NodeConfig) -> tuple[str, str]:
     """The left and the right image's full names: raw ones where the node rectifies, and with the transport's ending.
 
     As image_transport does it, the name without the ending is remapped, and what comes of it may be once more.
@@ -46,7 +46,7 @@ class Inputs:
 
     def __init__(
         self,
-        node: LifecycleNode,
+        node: Node,
         config: NodeConfig,
         pairing: Pairing,
         calibration: Calibration,

@@ -34,7 +34,8 @@ def output_qos() -> QoSProfile:
 def overridable() -> QoSOverridingOptions:
     """History, depth, reliability and durability become read-only parameters of the node.
 
-    Durability is for drivers that publish CameraInfo once and latch it (``transient_local``).
+    Durability is for drivers that publish CameraInfo once and latch it (``transient_local``), to be set along with
+    reliability: what was sent before a subscription began only comes to reliable ones.
     """
     return QoSOverridingOptions(
         (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)

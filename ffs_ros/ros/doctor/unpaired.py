@@ -92,7 +92,7 @@ class Unpaired:
                 "synchronise them (PTP, chrony) or let one driver stamp both"
             )
         approximate, tolerance_s = self._pairing.approximate, self._pairing.tolerance_s
-        beyond_ns = [n for n in _nearest_ns(left, right) if n >= (tolerance_s * 1e9 if approximate else 1)]
+        beyond_ns = [n for n in nearest_ns(left, right) if n >= (tolerance_s * 1e9 if approximate else 1)]
         shifted_ns = [n for n in beyond_ns if n <= period_ns / 2]
         if 2 * len(shifted_ns) <= len(beyond_ns) or (paired and not approximate):
             return "partners missing", f"the partners of the others never came{self._remedy()}"
@@ -139,7 +139,7 @@ class _Seen(NamedTuple):
         )
 
 
-def _nearest_ns(left: Sequence[int], right: Sequence[int]) -> list[int]:
+def nearest_ns(left: Sequence[int], right: Sequence[int]) -> list[int]:
     """For each stamp of the side with the larger gaps, how far the other side's nearest is."""
     sparse, dense = sorted((left, right), key=lambda stamps: (max(stamps) - min(stamps)) / len(stamps), reverse=True)
     # The newest of one side may only be waiting for its partner.

@@ -61,7 +61,7 @@ def test_missing_ones_are_named() -> None:
     name, level, sentence = Input(info()).found()
     assert (name, level) == ("no CameraInfo", Level.ERROR)
     assert "no CameraInfo has come on /right/camera_info" in sentence
-    assert "durability: transient_local" in sentence
+    assert "durability: transient_local and reliability: reliable" in sentence
     assert Input(info()).infos.look(5.0, {"/right/camera_info"}) == []
     assert len(Input().infos.look(5.0, {"/right/camera_info"})) == 1
 
@@ -78,7 +78,7 @@ def test_unusable_ones_are_named() -> None:
         assert (name, level) == ("CameraInfo unusable", Level.ERROR)
         assert sentence in said
     other_size = Input(info(), info(-8.0))
-    other_size.pairing.left.newest = image(96, 128)
+    other_size.pairing.left.newest = other_size.pairing.right.newest = image(96, 128)
     assert "is 128x96 but its calibration is for 64x48" in other_size.found()[2]
     swapped = Input(info(frame_id="left"), info(-8.0, frame_id="right"))
     swapped.pairing.left.newest, swapped.pairing.right.newest = image(frame_id="right"), image(frame_id="left")

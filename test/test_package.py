@@ -201,7 +201,7 @@ def test_the_top_level_holds_nothing_else(checkout):
     documents = {"README.md", "LICENSE", "CHANGELOG.rst"}
     assert {name for name in entries if not name.startswith(".")} - documents == {
         "package.xml", "setup.py", "setup.cfg", "pyproject.toml", "Makefile",
-        "ffs_ros", "launch", "config", "engines", "test", "resource", "docs",
+        "ffs_ros", "launch", "config", "engines", "test", "resource", "docs", "docker",
     }  # fmt: skip
 
 

@@ -101,3 +101,35 @@ def test_readme_quotes_what_the_node_says() -> None:
     code = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "ffs_ros").rglob("*.py"))
     joined = re.sub(r'"\s*f?"', "", code)  # sentences are written in several pieces
     assert [text for text in quoted if not text.startswith("nothing") and text not in joined] == ["depth comes slowly"]
+
+
+def test_doctor_md_lists_every_finding() -> None:
+    """Name and level of each ``Finding`` in the doctor's code, and what it says."""
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if re.match(r"\| [a-zC]\w+ \w+[^|]* \| (ERROR|WARN)", line)]
+    listed = {row[0].removeprefix("| "): set(row[1].split(", ")) for row in rows}
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "ffs_ros" / "ros" / "doctor").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for name, level in _findings_in(node):
+                found.setdefault(name, set()).update(level)
+    assert found == listed
+    code = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "ffs_ros").rglob("*.py"))
+    joined = re.sub(r'"\s*f?"', "", code)
+    assert [row[2] for row in rows if row[2] not in joined] == []
+
+
+def _findings_in(node: ast.AST) -> list[tuple[str, set[str]]]:
+    """Names and levels in a call of ``Finding``, or in a tuple of what one is made of."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+        name, level = node.args[:2]
+    elif isinstance(node, ast.Tuple) and len(node.elts) == 3 and "Level." in ast.unparse(node.elts[1]):
+        name, level = node.elts[:2]
+    elif isinstance(node, ast.FunctionDef) and node.name == "_reason":  # returns name and sentence
+        pairs = [part.value.elts[0] for part in ast.walk(node) if isinstance(part, ast.Return)]
+        name, level = ast.Tuple(pairs), ast.Name("level")
+    else:
+        return []
+    names = [part.value for part in ast.walk(name) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    levels = {"ERROR", "WARN"}.intersection(re.findall(r"Level\.(\w+)", ast.unparse(level)))
+    return [(name, levels or {"ERROR", "WARN"}) for name in names]

@@ -104,17 +104,19 @@ def _around(seen: Examination) -> Iterator[str]:
     yield _line("transport", middleware)
     topics = seen.node.get_topic_names_and_types()
     outputs = [name for name, kinds in topics if _DISPARITY_TYPE in kinds and seen.node.count_publishers(name)]
+    names: set[str] = set()
     for topic in outputs:
-        nodes = ", ".join(full_name(end) for end in seen.node.get_publishers_info_by_topic(topic))
+        nodes = [full_name(end) for end in seen.node.get_publishers_info_by_topic(topic)]
+        names.update(node.lstrip("/") for node in nodes)
         readers = seen.node.count_subscribers(topic)
-        yield _line("stereo node", f"{nodes} publishes {topic}, which has {readers or 'no'} subscribers")
+        yield _line("stereo node", f"{', '.join(nodes)} publishes {topic}, which has {readers or 'no'} subscribers")
     if not outputs:
         yield _line("stereo node", "none on this graph")
     for name, status in sorted(seen.diagnostics.items()):
-        if "stereo" in name:
+        if name.partition(":")[0] in names:
             yield _line("/diagnostics", f"{Level(_number(status.level)).name} {name}: {status.message}")
 
 
 def _number(level: Any) -> int:
-    """A DiagnosticStatus's level, which rclpy gives as one byte."""
-    return level[0] if isinstance(level, bytes) else int(level)
+    """A DiagnosticStatus's level, which rclpy gives as one byte; anything beyond the worst is the worst."""
+    return min(level[0] if isinstance(level, bytes) else int(level), max(Level))

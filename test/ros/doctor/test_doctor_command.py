@@ -18,6 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from stereo_graph import Graph, camera_infos, image_message, wait_until
+from stereo_msgs.msg import DisparityImage
 
 from ffs_ros import cli
 from ffs_ros.errors import FfsError
@@ -118,12 +119,16 @@ def test_what_is_wrong_is_an_exit_code_of_1(doctor: Callable[..., Said], cameras
 
 def test_the_node_that_runs_is_quoted(doctor: Callable[..., Said], graph: Graph) -> None:
     """Its status on /diagnostics; here it is all that comes."""
+    graph.node.create_publisher(DisparityImage, "disparity", 10)
     publisher = graph.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-    status = DiagnosticStatus(level=b"\x01", name="stereo_node: input", message="few pairs", hardware_id="GPU")
+    own = DiagnosticStatus(level=b"\x01", name="stereo_test: input", message="few pairs", hardware_id="GPU")
+    another = DiagnosticStatus(level=b"\x02", name="battery: input", message="empty")
 
-    said = doctor("--seconds", "1", play=lambda: publisher.publish(DiagnosticArray(status=[status])))
+    said = doctor("--seconds", "1", play=lambda: publisher.publish(DiagnosticArray(status=[own, another])))
     assert said.code == 1
-    assert "WARN stereo_node: input: few pairs" in said.out
+    assert "/stereo_test publishes /disparity, which has 1 subscribers" in said.out
+    assert "WARN stereo_test: input: few pairs" in said.out
+    assert "battery" not in said.out
     assert "ERROR: no images: no image has come on /left/image_rect or /right/image_rect" in said.out
 
 

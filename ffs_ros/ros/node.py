@@ -23,13 +23,13 @@ from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.diagnostics import Diagnostics
 from ffs_ros.ros.doctor.doctor import Doctor
 from ffs_ros.ros.doctor.matched_pictures import MatchedPictures
-from ffs_ros.ros.drop_log import DropLog
 from ffs_ros.ros.finding_log import FindingLog
 from ffs_ros.ros.frame_log import FrameLog
 from ffs_ros.ros.inputs import LEFT_INFO, RIGHT_INFO, Inputs
 from ffs_ros.ros.live_engine import LiveEngine
 from ffs_ros.ros.missing_engine import open_or_build
 from ffs_ros.ros.outputs import Outputs
+from ffs_ros.ros.pair_log import PairLog
 from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.pipeline import Pipeline
 from ffs_ros.ros.process import run
@@ -60,7 +60,7 @@ class StereoNode(LifecycleNode):
         """What is wrong now; looked for anew every ``REPORT_PERIOD_S`` while the node is active."""
         self._log = ThrottledLog(self.get_logger())
         self._finding_log = FindingLog(self._log, self.get_logger())
-        self._drops = DropLog(self._log, self.get_logger())
+        self._pair_log = PairLog(self._log, self.get_logger())
         self._worker: Worker | None = None
         self.engine: LiveEngine | None = None
         self._outputs: Outputs | None = None
@@ -253,7 +253,8 @@ class StereoNode(LifecycleNode):
     def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
         assert self.pipeline is not None
         if self.pipeline.process(left, right, arrival_ns):
-            self._drops.published()
+            newest = self.pipeline.newest
+            self._pair_log.published(newest.disparity_HW.shape if newest else None)
 
     def _say_what_failed(self, error: BaseException) -> None:
         if not self.context.ok():
@@ -262,7 +263,7 @@ class StereoNode(LifecycleNode):
             self.failure = error
             self._engine_lost.trigger()
         else:
-            self._drops.dropped(error)
+            self._pair_log.dropped(error)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ffs_ros.errors import MessageError
 from ffs_ros.finding import Finding, Level
-from ffs_ros.ros.drop_log import DropLog
 from ffs_ros.ros.finding_log import FindingLog
+from ffs_ros.ros.pair_log import PairLog
 from ffs_ros.ros.throttle import ThrottledLog
 
 
@@ -47,18 +47,18 @@ def test_a_finding_is_said_by_its_level_and_once_when_it_is_over() -> None:
 def test_dropped_pairs_are_said_with_their_reason_and_once_when_they_come_out_again() -> None:
     """A bug keeps its traceback; where a drop was not said, its end is not either."""
     heard = Heard()
-    log = DropLog(heard.throttled, heard)
-    log.published()
+    log = PairLog(heard.throttled, heard)
+    log.published(None)
     for _ in range(3):
         log.dropped(MessageError("the image is empty"))
-    log.published()
-    log.published()
+    log.published(None)
+    log.published(None)
     assert heard.lines == [
         "warning: a pair was dropped: the image is empty",
         "info: pairs come out again, after 3 that were dropped",
     ]
     log.dropped(MessageError("the image is empty"))
-    log.published()
+    log.published(None)
     assert len(heard.lines) == 2
     log.dropped(ZeroDivisionError("in the engine"))
     assert heard.lines[2].startswith("warning: a pair was dropped by a bug; please report it:\n")
@@ -68,5 +68,14 @@ def test_dropped_pairs_are_said_with_their_reason_and_once_when_they_come_out_ag
 def test_a_damaged_message_does_not_fill_the_log() -> None:
     """Sentences quote what came in, which may be a megabyte."""
     heard = Heard()
-    DropLog(heard.throttled, heard).dropped(MessageError("encoding '" + "x" * 1_000_000 + "'"))
+    PairLog(heard.throttled, heard).dropped(MessageError("encoding '" + "x" * 1_000_000 + "'"))
     assert len(heard.lines[0]) < 1100
+
+
+def test_another_size_is_said_once() -> None:
+    """A camera that comes back with other images; pairs of which nobody wanted pixels tell no size."""
+    heard = Heard()
+    log = PairLog(heard.throttled, heard)
+    for size in ((480, 640), None, (480, 640), (720, 1280), (720, 1280), None):
+        log.published(size)
+    assert heard.lines == ["info: the images are 1280x720 now, 640x480 before"]

@@ -1,4 +1,4 @@
-"""Why pairs are dropped goes to the log, and once more when they come out again."""
+"""What the log hears of pairs: why they are dropped, that they come out again, that they have another size now."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ffs_ros.errors import FfsError
 from ffs_ros.ros.throttle import LONGEST_SENTENCE, ThrottledLog
 
 
-class DropLog:
+class PairLog:
     """Used by one thread."""
 
     def __init__(self, log: ThrottledLog, logger: Any) -> None:
@@ -17,6 +17,7 @@ class DropLog:
         self._logger = logger
         self._dropped = 0
         self._said = False
+        self._size: tuple[int, ...] | None = None
 
     def dropped(self, error: BaseException) -> None:
         """One sentence for what the user can put right, the traceback for a bug; the next pair may be fine."""
@@ -28,8 +29,13 @@ class DropLog:
             said = self._log.warn("a pair was dropped by a bug; please report it:\n" + "".join(lines))
         self._said = self._said or said
 
-    def published(self) -> None:
-        """A pair came out."""
+    def published(self, size: tuple[int, ...] | None) -> None:
+        """A pair came out; ``size`` (rows, columns) of its images, where they were looked at."""
+        if size is not None and size != self._size:
+            if self._size is not None:
+                (rows, columns), (rows_before, columns_before) = size, self._size
+                self._logger.info(f"the images are {columns}x{rows} now, {columns_before}x{rows_before} before")
+            self._size = size
         if self._said:  # only then does anybody wait to hear it
             self._logger.info(f"pairs come out again, after {self._dropped} that were dropped")
             self._said = False

@@ -217,7 +217,7 @@ def sample_weight(geometry: np.ndarray, correlation: np.ndarray) -> np.ndarray:
     """
     outputs = correlation.shape[2]
     weight = np.zeros((LEVELS, TAPS, STORED, outputs), np.float32)
-    lower = geometry[:, : CHANNELS * TAPS, :outputs]  # the sum of both halves is each tap's weight once
+    lower = geometry[:, : CHANNELS * TAPS, :outputs]  # tap by tap; the tenth neighbour's are zero
     weight[:, :, :CHANNELS] = lower.reshape(LEVELS, TAPS, CHANNELS, outputs)
     weight[:, :, CHANNELS] = correlation
     return weight.reshape(LEVELS * TAPS * STORED, outputs).T

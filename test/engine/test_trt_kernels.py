@@ -83,8 +83,10 @@ def opened(module: ReferenceTensorRt, gpu: FakeGpu, one: Built) -> TrtEngine:
 
 
 def pair(seed: int) -> dict[str, np.ndarray]:
-    texture = np.random.default_rng(seed).integers(0, 256, (1, SIZE[0], SIZE[1] + 8, 3), dtype=np.uint8)
-    return {"left": texture[:, :, :-8], "right": texture[:, :, 8:]}
+    """Two images of large squares that have nothing in common, so that every iteration moves the disparity far."""
+    squares = np.random.default_rng(seed).integers(0, 256, (2, 1, SIZE[0] // 8, SIZE[1] // 8, 3), dtype=np.uint8)
+    left, right = squares.repeat(8, axis=2).repeat(8, axis=3)
+    return {"left": left, "right": right}
 
 
 def check_answers(module: ReferenceTensorRt, network: Any, one: Built, gpu: FakeGpu) -> None:
@@ -97,8 +99,10 @@ def check_answers(module: ReferenceTensorRt, network: Any, one: Built, gpu: Fake
             answer, expected = engine.infer(pair(seed))["disparity"], whole.run(["disparity"], pair(seed))[0]
             assert expected.mean() > 1
             off = np.abs(answer - expected)
-            assert off.mean() < 0.002
-            assert off.max() < 0.05
+            assert (
+                off.mean() < 0.015
+            )  # 0.03 and more where a kernel reads an older disparity, or a tap is another one's
+            assert off.max() < 0.3
     assert FakeGpu.held == 0
 
 

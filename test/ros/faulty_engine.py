@@ -87,6 +87,6 @@ if __name__ == "__main__":
     from ffs_ros.ros import health, live_engine, node
 
     if "--impatient" in sys.argv:
-        health.LONGEST_INFERENCE_S = 0.5
+        health.LONGEST_INFERENCE_S = node.REPORT_PERIOD_S = 0.5
     live_engine.open_engine = open_engine
     node.main()

@@ -13,10 +13,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
-from faulty_engine import FAULTY, FaultyEngine
+from faulty_engine import FAULTY, Fault, FaultyEngine
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
 from stereo_graph import Graph, camera_infos, image_message
 
 from ffs_ros.geometry import StereoCamera
@@ -100,10 +101,16 @@ def check_flat(seen: list[dict[str, int]]) -> None:
     assert settled[-1]["kB"] - settled[0]["kB"] < MOST_GROWTH_kB, [held["kB"] for held in seen]
 
 
+def picture(fault: Fault = Fault.NONE, width: int = WIDTH) -> Image:
+    """A black image that asks for a fault."""
+    pixels = np.zeros((HEIGHT, width, 3), np.uint8)
+    pixels[0, 0, 0] = fault
+    return image_message(pixels)
+
+
 def answer(graph: Graph) -> None:
     """A pair there and back."""
-    black = image_message(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-    graph.exchange(black, image_message(np.zeros((HEIGHT, WIDTH, 3), np.uint8)), camera_infos(CAMERA))
+    graph.exchange(picture(), picture(), camera_infos(CAMERA))
 
 
 def test_the_whole_life_twenty_times(graph: Graph, node: StereoNode, engines: Engines) -> None:
@@ -123,6 +130,51 @@ def test_the_whole_life_twenty_times(graph: Graph, node: StereoNode, engines: En
     assert node.pairing is not None
     for side in (node.pairing.left, node.pairing.right):
         assert side.received == node.frames.counts.paired + side.unmatched
+
+
+def test_the_books_balance_to_the_pair(graph: Graph, node: StereoNode) -> None:
+    """Good pairs, bad ones, failures, pairs that nobody wants and images without partner, over three activations: each
+    is found again in exactly one count."""
+    frames, infos = node.frames, camera_infos(CAMERA)
+
+    def send(name: str, left: Image, right: Image) -> None:
+        """One pair, which must raise this count and no other."""
+        before = frames.counts
+        graph.publish_pair(left, right, infos)
+        graph.wait(lambda: getattr(frames.counts, name) > getattr(before, name), f"a pair that is {name}")
+        assert frames.counts == before._replace(paired=before.paired + 1, **{name: getattr(before, name) + 1})
+
+    assert node.trigger_configure() == SUCCESS
+    for turn in range(3):
+        assert node.trigger_activate() == SUCCESS
+        answer(graph)
+        assert node.pairing is not None
+        for _ in range(2):
+            send("published", picture(), picture())
+            send("rejected", picture(), picture(width=WIDTH + 1))
+            send("failed", picture(Fault.MANY_NAN), picture())
+        left, right = node.pairing.left, node.pairing.right
+        for received in range(left.received + 1, left.received + 13):
+            lonely = picture()
+            lonely.header = graph.next_header()
+            graph.publish("left/image_rect", lonely)
+            graph.wait(lambda side=left, received=received: side.received == received, "an image")
+        assert len(left.waiting_ns) == 10, "queue_size"
+        for side in (left, right):
+            assert side.received == frames.counts.paired + side.unmatched + len(side.waiting_ns)
+        assert node.trigger_deactivate() == SUCCESS
+        assert left.received == frames.counts.paired + left.unmatched
+        assert (left.unmatched, right.unmatched) == (12 * (turn + 1), 0)
+        assert frames.counts.in_flight == 0
+    assert node.trigger_activate() == SUCCESS
+    answer(graph)
+    for subscription in graph.subscriptions:
+        graph.node.destroy_subscription(subscription)
+    graph.wait(lambda: not any(node.count_subscribers(topic) for topic in graph.received), "unsubscribing")
+    send("unwanted", picture(), picture())
+    assert node.trigger_deactivate() == SUCCESS
+    assert frames.counts.in_flight == 0
+    assert frames.counts.paired == node.pairing.paired == sum(frames.counts[1:])
 
 
 def test_activating_twenty_times_keeps_the_engine(graph: Graph, node: StereoNode, engines: Engines) -> None:

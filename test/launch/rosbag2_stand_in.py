@@ -23,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 RESUMED = HERE / "resumed"
 HEARD_S = 0.2
 """How often the clock is published and the graph looked at."""
+RECORDER_LATE_S = 3.0
+"""How long the recorder takes to subscribe, so that playing too early is noticed."""
 
 
 def main() -> None:
@@ -84,7 +86,8 @@ def record(arguments: list[str]) -> None:
     parser.add_argument("--topics", nargs="+")
     given = parser.parse_args(arguments)
     rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    signal.signal(signal.SIGINT, lambda *_: rclpy.shutdown())
+    stopped: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
     node = rclpy.create_node("rosbag2_recorder", parameter_overrides=[Parameter("use_sim_time", value=True)])
     given.o.mkdir()
     with (given.o / "messages.jsonl").open("w", encoding="utf-8") as file:
@@ -95,9 +98,12 @@ def record(arguments: list[str]) -> None:
             file.write(json.dumps([topic, *header, clock_s]) + "\n")
 
         missing = set(given.topics)
-        while rclpy.ok():
+        subscribes_from = time.monotonic() + RECORDER_LATE_S
+        while not stopped:
             rclpy.spin_once(node, timeout_sec=HEARD_S)
-            if not missing or node.get_clock().now().nanoseconds == 0:  # as rosbag2, which waits for /clock first
+            if (
+                not missing or node.get_clock().now().nanoseconds == 0 or time.monotonic() < subscribes_from
+            ):  # rosbag2 awaits /clock
                 continue
             for topic, kinds in node.get_topic_names_and_types():
                 if topic in missing:

@@ -18,6 +18,7 @@ for _package in ("launch_testing", "launch_ros", "rclpy"):
 
 import launch_testing.actions  # noqa: E402
 import rclpy  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from launch import LaunchDescription  # noqa: E402
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
@@ -64,6 +65,8 @@ class TestWhileRunning(unittest.TestCase):
         self.depths: dict[str, list[Image]] = {name: [] for name in CAMERAS}
         for name, depths in self.depths.items():
             self.node.create_subscription(Image, f"/{name}/depth/image_rect", depths.append, 10)
+        self.diagnostics: dict[str, dict[str, str]] = {}
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self.keep_diagnostics, 10)
         self.publishers: dict[tuple[str, str], tuple[Any, Any]] = {
             (name, side): (
                 self.node.create_publisher(Image, f"/{name}/{side}/image_rect", qos_profile_sensor_data),
@@ -77,11 +80,22 @@ class TestWhileRunning(unittest.TestCase):
         self.node.destroy_node()
         rclpy.shutdown()
 
-    def publish(self) -> None:
-        """One pair of each camera: texture seen at the camera's disparity, x_right = x_left - d."""
+    def keep_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.diagnostics[status.name] = {entry.key: entry.value for entry in status.values}
+
+    def spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+
+    def publish(self, *cameras: str) -> None:
+        """One pair of each of these cameras: texture seen at the camera's disparity, x_right = x_left - d."""
         texture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH + 32), np.uint8)
         stamp = self.node.get_clock().now().to_msg()
         for (name, side), (images, infos) in self.publishers.items():
+            if name not in cameras:
+                continue
             offset = CAMERAS[name] if side == "right" else 0
             pixels = np.ascontiguousarray(texture[:, offset : offset + WIDTH])
             image = Image(height=HEIGHT, width=WIDTH, encoding="mono8", step=WIDTH)
@@ -99,10 +113,8 @@ class TestWhileRunning(unittest.TestCase):
         """Depth of the fixture's scene appears in each camera's namespace, under its left header."""
         end = time.monotonic() + FLOW_TIMEOUT_S
         while not all(self.depths.values()) and time.monotonic() < end:
-            self.publish()
-            until = time.monotonic() + 0.2
-            while time.monotonic() < until:
-                rclpy.spin_once(self.node, timeout_sec=0.05)
+            self.publish(*CAMERAS)
+            self.spin(0.2)
         for name, disparity_px in CAMERAS.items():
             assert self.depths[name], f"no depth on /{name}/depth/image_rect for {FLOW_TIMEOUT_S:g} s"
             depth = self.depths[name][0]
@@ -121,6 +133,20 @@ class TestWhileRunning(unittest.TestCase):
             values = answer.result().values
             assert values[0].integer_value == max_disparity
             assert [value.string_value for value in values[1:]] == ["sgbm", "pad"]
+
+    def test_each_camera_reports_for_itself(self) -> None:
+        """While one camera alone sends, the diagnostics count its images under its name and none under the other's."""
+        sending, silent = (f"{name}/stereo_node: input" for name in CAMERAS)
+        end = time.monotonic() + FLOW_TIMEOUT_S
+        while not {sending, silent} <= set(self.diagnostics) and time.monotonic() < end:
+            self.spin(0.2)
+        before = {name: int(self.diagnostics[name]["left received"]) for name in (sending, silent)}
+        while int(self.diagnostics[sending]["left received"]) < before[sending] + 3 and time.monotonic() < end:
+            self.publish(next(iter(CAMERAS)))
+            self.spin(0.2)
+        assert int(self.diagnostics[sending]["left received"]) >= before[sending] + 3
+        self.spin(1.5)  # the silent one's next report
+        assert int(self.diagnostics[silent]["left received"]) == before[silent]
 
     def test_a_node_without_its_engine_says_why(self, proc_output: Any) -> None:
         """The sentence is in the launch's output; the other cameras go on."""

@@ -26,13 +26,14 @@ RVIZ_FIELDS = {"XYZ": {"x", "y", "z"}, "RGB8": {"rgb"}}
 @pytest.fixture(scope="module")
 def topics() -> dict[str, str]:
     """Every topic that an active node publishes or subscribes to -> its type."""
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     import rclpy
 
     from ffs_ros.ros.node import StereoNode
 
-    rclpy.init(domain_id=100 + os.getpid() % 100)
-    node = StereoNode(parameter_overrides=[rclpy.Parameter("engine", value="sgbm")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        rclpy.init(domain_id=100 + os.getpid() % 100)
+        node = StereoNode(parameter_overrides=[rclpy.Parameter("engine", value="sgbm")])
     try:
         node.start()
         ends = [
@@ -100,7 +101,7 @@ def test_foxglove_shows_what_the_node_has(checkout, topics):
     assert topics[topic] == "sensor_msgs/msg/PointCloud2"
     assert points["colorField"] in FIELDS
     for name in ("DiagnosticSummary", "DiagnosticStatusPanel"):
-        assert by_type[name][0]["topicToRender"] == "/diagnostics"
+        assert topics[by_type[name][0]["topicToRender"]] == "diagnostic_msgs/msg/DiagnosticArray"
 
 
 def test_every_panel_of_foxglove_is_placed_once(checkout):

@@ -17,7 +17,8 @@ from ffs_ros.graph.volume import PLANES
 
 DOMAIN = "ffs_ros.kernels"
 STORED = 32
-"""Channels of a volume whose channels are last: those of geometry, and nothing."""
+"""Channels of a volume whose channels are last; of geometry there are fewer."""
+_FEATURES, _PROJECTED, _EVIDENCE = 224, 12, 56
 _CONVC1 = "update_block.encoder.convc1"
 _OUTPUT_TILE, _SAMPLE_STEP = 8, 16
 """Outputs and samples of one product on a tensor core (``mma.m16n8k16``)."""
@@ -46,10 +47,13 @@ class _Rewrite:
         self.weights = {one.name: one for one in model.graph.initializer}
         features, projected, cost = self._cost_volume_nodes()
         geometry, pairs = self._read_by("classifier.0.weight"), self._pairs()
-        batch, rows, columns = self.size = self._shape(geometry)[0], *self._shape(geometry)[3:]
-        self._expect(features, TensorProto.FLOAT16, 2 * batch, None, rows, columns)
-        self._expect(projected, TensorProto.FLOAT16, 2 * batch, None, rows, columns)
-        self._expect(cost, TensorProto.FLOAT16, batch, None, PLANES, rows, columns)
+        if len(self._shape(pairs)) != len(("batch", "rows", "left columns", "right columns")):
+            raise _NotThere
+        batch, rows, columns, _ = self._shape(pairs)
+        self.size = batch, rows, columns
+        self._expect(features, TensorProto.FLOAT16, 2 * batch, _FEATURES, rows, columns)
+        self._expect(projected, TensorProto.FLOAT16, 2 * batch, _PROJECTED, rows, columns)
+        self._expect(cost, TensorProto.FLOAT16, batch, STORED, PLANES, rows, columns)
         self._expect(geometry, TensorProto.FLOAT16, batch, CHANNELS, PLANES, rows, columns)
         self._expect(pairs, TensorProto.FLOAT16, batch, rows, columns, columns)
 
@@ -83,9 +87,14 @@ class _Rewrite:
         """Features, their projection, and the volume."""
         project = self._readers("proj_cmb.weight")
         cost = self._read_by("corr_feature_att.0.conv.weight")
-        if len(project) != 1 or self.makers[cost].op_type != "Concat":
+        if len(project) != 1 or self._maker(cost).op_type != "Concat":
             raise _NotThere
         return project[0].input[0], project[0].output[0], cost
+
+    def _maker(self, name: str) -> onnx.NodeProto:
+        if name not in self.makers:
+            raise _NotThere
+        return self.makers[name]
 
     def _pairs(self) -> str:
         found = [one for one in self.nodes if one.name.startswith("tables/") and one.op_type == "MatMul"]
@@ -101,12 +110,8 @@ class _Rewrite:
             raise _NotThere
         return [axis.dim_value for axis in axes]
 
-    def _expect(self, name: str, kind: int, *lengths: int | None) -> None:
-        shape = self._shape(name)
-        fits = len(shape) == len(lengths) and all(
-            one in (None, length) for one, length in zip(lengths, shape, strict=True)
-        )
-        if not fits or self.types[name].type.tensor_type.elem_type != kind:
+    def _expect(self, name: str, kind: int, *lengths: int) -> None:
+        if self._shape(name) != [*lengths] or self.types[name].type.tensor_type.elem_type != kind:
             raise _NotThere
 
     def _kernel(
@@ -141,12 +146,12 @@ class _Rewrite:
         self.nodes.remove(concat)
 
     def _put_look_up(self, evidence: str, stored: str, pairs: str, constants: list[str]) -> None:
-        transpose = self.makers[evidence]
+        transpose = self._maker(evidence)
         batch, rows, columns = self.size
         if transpose.op_type != "Transpose":
             raise _NotThere
         made = transpose.input[0]
-        self._expect(made, TensorProto.FLOAT16, batch, rows, columns, None)
+        self._expect(made, TensorProto.FLOAT16, batch, rows, columns, _EVIDENCE)
         scope = transpose.name.split("/")[0]
         read = {name for name in self._read_inside(made, scope) if not self._of_tables(name)}
         if len(read) != 1:
@@ -163,7 +168,7 @@ class _Rewrite:
         """What the nodes of a scope read from elsewhere to make a tensor."""
         read, waiting, seen = set(), [name], {name}
         while waiting:
-            for one in self.makers[waiting.pop()].input:
+            for one in self._maker(waiting.pop()).input:
                 if one in seen or one in self.weights:
                     continue
                 seen.add(one)
@@ -180,6 +185,9 @@ class _Rewrite:
     def _convc1(self) -> list[str]:
         """The names of its weight and bias as the kernel reads them, new initializers."""
         geometry, correlation, bias = (self._array(f"{_CONVC1}.{part}") for part in ("geometry", "correlation", "bias"))
+        shapes = geometry.shape[2:], correlation.shape, bias.shape
+        if shapes != ((2 * _EVIDENCE,), (LEVELS, TAPS, _EVIDENCE), (_EVIDENCE,)):
+            raise _NotThere
         arrays = [packed(sample_weight(geometry, correlation)), bias.astype(np.float32)]
         names = [f"{_CONVC1}.packed", f"{_CONVC1}.full_bias"]
         self.model.graph.initializer.extend(

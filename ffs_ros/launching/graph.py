@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from launch import LaunchContext
-from launch_ros.ros_adapters import get_ros_adapter
+from launch_ros.ros_adapters import get_ros_node
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 
@@ -18,7 +18,7 @@ class Graph:
     """Waits without end: launch cancels it when a process that is waited for has died."""
 
     def __init__(self, context: LaunchContext) -> None:
-        self._ros = get_ros_adapter(context)
+        self._node = get_ros_node(context)
 
     async def until_active(self, lifecycle_node: str) -> None:
         """Return when the node, named in full, is active."""
@@ -30,13 +30,13 @@ class Graph:
 
     async def until_subscribed(self, node: str, topics: Sequence[str]) -> None:
         """Return when a node of that name subscribes to every topic."""
-        ends = self._ros.ros_node.get_subscriptions_info_by_topic
+        ends = self._node.get_subscriptions_info_by_topic
         while not all(node in (end.node_name for end in ends(topic)) for topic in topics):
             await asyncio.sleep(_POLL_S)
 
     async def until_published(self, node: str, choices: Iterable[Sequence[str]]) -> None:
         """Return when a node of that name publishes one topic of every choice."""
-        ends = self._ros.ros_node.get_publishers_info_by_topic
+        ends = self._node.get_publishers_info_by_topic
         while not all(any(node in (end.node_name for end in ends(topic)) for topic in topics) for topics in choices):
             await asyncio.sleep(_POLL_S)
 
@@ -46,8 +46,7 @@ class Graph:
         await self._call(ChangeState, f"{lifecycle_node}/change_state", request)
 
     async def _call(self, kind: type, service: str, request: Any) -> Any:
-        client = self._ros.ros_node.create_client(kind, service)
-        self._ros.ros_executor.wake()  # which otherwise sees a new client a second later
+        client = self._node.create_client(kind, service)
         try:
             while not client.service_is_ready():
                 await asyncio.sleep(_POLL_S)
@@ -56,4 +55,4 @@ class Graph:
                 await asyncio.sleep(_POLL_S)
             return answer.result()
         finally:
-            self._ros.ros_node.destroy_client(client)
+            self._node.destroy_client(client)

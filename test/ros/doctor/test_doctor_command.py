@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
-pytest.importorskip("array_api_compat")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -22,19 +21,9 @@ from stereo_msgs.msg import DisparityImage
 
 from ffs_ros import cli
 from ffs_ros.errors import FfsError
-from ffs_ros.geometry import StereoCamera
 from ffs_ros.ros.doctor.visit import choose
-from ffs_ros.scene import render_pair
 
-CAMERA = StereoCamera(320, 240, 260.0, 260.0, 160.0, 160.0, 120.0, 0.12)
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module")
-def scene() -> tuple[np.ndarray, np.ndarray]:
-    """A rendered pair without noise."""
-    pair = render_pair(CAMERA)
-    return pair.left_HW3, pair.right_HW3
 
 
 class Said(NamedTuple):
@@ -69,7 +58,7 @@ def doctor(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 
 
 @pytest.fixture
-def cameras(graph: Graph) -> Callable[..., Callable[[], None]]:
+def cameras(graph: Graph, scene: Any) -> Callable[..., Callable[[], None]]:
     """Makes stereo cameras whose topics lie under a name; what comes back plays one pair with a sensor's noise."""
 
     def make(name: str, images: tuple[np.ndarray, np.ndarray], infos: Any = None) -> Callable[[], None]:
@@ -80,7 +69,7 @@ def cameras(graph: Graph) -> Callable[..., Callable[[], None]]:
 
         def play() -> None:
             header = graph.next_header()
-            for side, image, info in zip(("left", "right"), images, infos or camera_infos(CAMERA), strict=True):
+            for side, image, info in zip(("left", "right"), images, infos or camera_infos(scene.camera), strict=True):
                 noise = RNG.integers(0, 3, image.shape, np.uint8)
                 message = image_message(np.minimum(image, 253) + noise)
                 message.header = info.header = header
@@ -98,11 +87,11 @@ def test_a_healthy_camera_under_another_name(
     """It is found, what comes is listed, and the remap for the node is there to be copied."""
     graph.node.destroy_publisher(graph.publishers.pop("left/image_rect"))
     graph.node.destroy_publisher(graph.publishers.pop("right/image_rect"))
-    said = doctor("--seconds", "2", play=cameras("/robot/front", scene))
+    said = doctor("--seconds", "2", play=cameras("/robot/front", (scene.left_HW3, scene.right_HW3)))
     assert (said.code, said.err) == (0, ""), said
     assert "320x240 rgb8, frame 'camera_left_optical_frame'" in said.out
     assert "from /stereo_test (best_effort, volatile), sensor_msgs/msg/Image" in said.out
-    assert "0.12 m, fx = 260 px" in said.out
+    assert "0.12 m, fx = 260 px, cx_left - cx_right = -2 px" in said.out
     assert "-r left/image_rect:=/robot/front/left/image_rect" in said.out
     assert said.out.endswith("Nothing found that keeps a stereo node from giving depth.\n")
     assert "ERROR" not in said.out
@@ -110,7 +99,7 @@ def test_a_healthy_camera_under_another_name(
 
 def test_what_is_wrong_is_an_exit_code_of_1(doctor: Callable[..., Said], cameras: Any, scene: Any) -> None:
     """Exchanged pictures under a calibration that is right; named by their full topics."""
-    play = cameras("/robot", scene[::-1])
+    play = cameras("/robot", (scene.right_HW3, scene.left_HW3))
     said = doctor("/robot", "--seconds", "2", play=play)
     assert said.code == 1, said
     assert "ERROR: left and right swapped: the pictures say that /robot/left/image_rect is the right" in said.out
@@ -138,7 +127,7 @@ def test_a_calibration_that_was_sent_once_is_heard(doctor: Callable[..., Said], 
 
     once = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     header = graph.next_header()
-    for side, info in zip(("left", "right"), camera_infos(CAMERA), strict=True):
+    for side, info in zip(("left", "right"), camera_infos(scene.camera), strict=True):
         info.header = header
         graph.publishers[f"cam/{side}/camera_info"] = graph.node.create_publisher(
             CameraInfo, f"/cam/{side}/camera_info", once
@@ -149,7 +138,7 @@ def test_a_calibration_that_was_sent_once_is_heard(doctor: Callable[..., Said], 
 
     def play() -> None:
         header = graph.next_header()
-        for side, image in zip(("left", "right"), scene, strict=True):
+        for side, image in zip(("left", "right"), (scene.left_HW3, scene.right_HW3), strict=True):
             noisy = np.minimum(image, 253) + RNG.integers(0, 3, image.shape, np.uint8)
             data = cv2.imencode(".jpg", noisy[..., ::-1])[1]
             message = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")

@@ -36,6 +36,8 @@ PARTS = {  # a folder, or a file that has rules of its own
     "": Part({"numpy", "cv2"}, set(), set()),
     "matcher.py": Part({"numpy"}, set(), {"engine"}),
     "proof.py": Part({"numpy"}, set(), {"engine"}),
+    "live_engine.py": Part({"numpy"}, set(), {"engine"}),
+    "watched_engine.py": Part({"numpy", "cv2"}, set(), {"engine"}),
     "checkpoint": Part({"numpy"}, set(), {""}),
     "engine": Part({"numpy", "cv2"}, set(), {"", "weights"}),
     "engine/onnxrt.py": Part({"numpy"}, {"onnxruntime"}, {"", "weights"}),

@@ -17,8 +17,8 @@ from std_msgs.msg import Header
 from ffs_ros.demo.verdict import stamp_ns_of
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.message_fields import ImageFields
-from ffs_ros.ros.inputs import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO
 from ffs_ros.ros.messages import fill_image
+from ffs_ros.topics import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO
 
 FRAME_ID = "demo_left_optical_frame"
 PLAYED = "played"

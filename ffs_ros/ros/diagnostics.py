@@ -12,8 +12,8 @@ from rclpy.clock import Clock, ClockType
 from ffs_ros.ros.health import Health, Look, SideCounts
 
 if TYPE_CHECKING:
+    from ffs_ros.pairing import Side
     from ffs_ros.ros.node import StereoNode
-    from ffs_ros.ros.pairing import Side
 
 TOPIC = "/diagnostics"
 PERIOD_S = 1.0

@@ -13,17 +13,14 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.config import NodeConfig
 from ffs_ros.errors import FfsError
-from ffs_ros.ros.calibration import Calibration
+from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.graph import input_findings
-from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.qos import checked_overrides, input_qos, overridable
 from ffs_ros.ros.throttle import ThrottledLog
-
-LEFT_IMAGE, RIGHT_IMAGE = "left/image_rect", "right/image_rect"
-LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
-_COMPRESSED = "/compressed"
+from ffs_ros.topics import LEFT_IMAGE, LEFT_INFO, PACKED, RIGHT_IMAGE, RIGHT_INFO
 
 
 def image_topics(node: Node, config: NodeConfig) -> tuple[str, str]:
@@ -36,7 +33,7 @@ def image_topics(node: Node, config: NodeConfig) -> tuple[str, str]:
         name = node.resolve_topic_name(topic.replace("image_rect", "image_raw") if config.rectify else topic)
         if config.image_transport == "raw":
             return name
-        return node.resolve_topic_name(name.removesuffix(_COMPRESSED) + _COMPRESSED)
+        return node.resolve_topic_name(name.removesuffix(PACKED) + PACKED)
 
     return full_name(LEFT_IMAGE), full_name(RIGHT_IMAGE)
 

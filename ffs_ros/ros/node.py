@@ -16,26 +16,28 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.errors import BuildError, EngineLost, FfsError
 from ffs_ros.finding import Finding
+from ffs_ros.live_engine import LiveEngine
+from ffs_ros.pairing import Pairing
 from ffs_ros.ros import params
-from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.diagnostics import Diagnostics
 from ffs_ros.ros.doctor.doctor import Doctor
 from ffs_ros.ros.doctor.matched_pictures import MatchedPictures
+from ffs_ros.ros.filters import installed_filters
 from ffs_ros.ros.finding_log import FindingLog
 from ffs_ros.ros.frame_log import FrameLog
-from ffs_ros.ros.inputs import LEFT_INFO, RIGHT_INFO, Inputs
-from ffs_ros.ros.live_engine import LiveEngine
+from ffs_ros.ros.inputs import Inputs
 from ffs_ros.ros.missing_engine import open_or_build
 from ffs_ros.ros.outputs import Outputs
 from ffs_ros.ros.pair_log import PairLog
-from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.pipeline import Pipeline
 from ffs_ros.ros.process import run
 from ffs_ros.ros.throttle import ThrottledLog
 from ffs_ros.ros.transport import lost_images_remedy
 from ffs_ros.ros.worker import Worker
+from ffs_ros.topics import LEFT_INFO, RIGHT_INFO
 
 REPORT_PERIOD_S = 5.0
 HANDOVER_S = 50e-6
@@ -163,6 +165,7 @@ class StereoNode(LifecycleNode):
                 approximate=config.approximate_sync,
                 tolerance_s=config.approximate_sync_tolerance_seconds,
                 queue_size=config.queue_size,
+                filters=installed_filters(),
             )
         calibration = Calibration(
             self.resolve_topic_name(LEFT_INFO), self.resolve_topic_name(RIGHT_INFO), rectify=config.rectify

@@ -16,6 +16,7 @@ from ffs_ros.geometry import StereoCamera, depth_from_disparity
 from ffs_ros.left_right_check import agreement
 from ffs_ros.limits import Limits
 from ffs_ros.message_fields import depth_fields, disparity_fields, image_fields, shown_range_px
+from ffs_ros.pace import Pace
 from ffs_ros.picture import colour_disparity
 from ffs_ros.point_cloud import pack_points
 from ffs_ros.ros.messages import (
@@ -26,19 +27,19 @@ from ffs_ros.ros.messages import (
     fill_image,
     point_cloud_message,
 )
-from ffs_ros.ros.pace import Pace
 from ffs_ros.ros.qos import checked_overrides, output_qos, overridable
+from ffs_ros.topics import OUTPUTS
 
-_TOPICS = {
-    "disparity": (DisparityImage, "disparity"),
-    "depth": (Image, "depth/image_rect"),
-    "camera_info": (CameraInfo, "depth/camera_info"),
-    "points": (PointCloud2, "points2"),
-    "colours": (Image, "disparity/color"),
-    "confidence": (Image, "confidence"),
-    "occlusion": (Image, "occlusion"),
+_TYPES = {
+    "disparity": DisparityImage,
+    "depth": Image,
+    "camera_info": CameraInfo,
+    "points": PointCloud2,
+    "colours": Image,
+    "confidence": Image,
+    "occlusion": Image,
 }
-"""Type and name of each output, by its name in ``Wanted``."""
+"""Of each output, by its name in ``Wanted`` and ``OUTPUTS``."""
 
 
 class Wanted(NamedTuple):
@@ -77,7 +78,7 @@ class Matched(NamedTuple):
 
 
 class Outputs:
-    """Every topic of ``_TOPICS``, under the left image's header.
+    """Every topic of ``OUTPUTS``, under the left image's header.
 
     Messages are kept from pair to pair, and what is computed is written into them.
     """
@@ -86,16 +87,16 @@ class Outputs:
         """Raises FfsError where the user's QoS overrides cannot be."""
         self._publishers: dict[str, Any] = {}
         try:
-            for name, (kind, topic) in _TOPICS.items():
+            for name, topic in OUTPUTS.items():
                 with checked_overrides(node.resolve_topic_name(topic)):
                     publisher = node.create_lifecycle_publisher(
-                        kind, topic, output_qos(), qos_overriding_options=overridable()
+                        _TYPES[name], topic, output_qos(), qos_overriding_options=overridable()
                     )
                 self._publishers[name] = publisher
         except FfsError:
             self.destroy(node)
             raise
-        self._messages = {name: kind() for name, (kind, _) in _TOPICS.items()}
+        self._messages = {name: kind() for name, kind in _TYPES.items()}
         self._messages["points"] = point_cloud_message()
         self._second_passes = Pace()
         self._publish_ns = 0

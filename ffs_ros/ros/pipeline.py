@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.errors import EngineFailed, FfsError
 from ffs_ros.left_right_check import right_disparity
-from ffs_ros.ros.calibration import Calibration
+from ffs_ros.live_engine import LiveEngine
 from ffs_ros.ros.frame_log import FrameLog, FrameTimes
-from ffs_ros.ros.live_engine import LiveEngine
 from ffs_ros.ros.outputs import Matched, Outputs, Wanted
-from ffs_ros.ros.sync import stamp_ns
+from ffs_ros.sync import stamp_ns
 from ffs_ros.wire import errors_of, rgb_from_message
 
 

@@ -38,8 +38,8 @@ from ffs_ros.errors import FfsError
 from ffs_ros.ros.frame_log import FrameTimes
 from ffs_ros.ros.node import StereoNode
 from ffs_ros.ros.process import run
-from ffs_ros.ros.sync import stamp_ns
 from ffs_ros.ros.transport import environment
+from ffs_ros.sync import stamp_ns
 from ffs_ros.tools import gpu_readings
 from ffs_ros.tools.memory_use import resident_bytes
 

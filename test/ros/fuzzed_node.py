@@ -16,7 +16,7 @@ from known_engine import open_engine
 from rclpy.serialization import deserialize_message, serialize_message
 from stereo_graph import Graph, NodeProcess, stamp_ns_of, wait_until
 
-from ffs_ros.ros import live_engine
+from ffs_ros import live_engine
 from ffs_ros.ros.node import StereoNode
 
 LONGEST_S = 60.0

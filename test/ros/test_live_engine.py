@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from faulty_engine import FAULTY, SOUND, DISPARITY_px, Fault, FaultyEngine
 
+from ffs_ros import live_engine
 from ffs_ros.config import NodeConfig
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.errors import EngineError, EngineFailed, EngineLost, MessageError, UnfitImages
 from ffs_ros.finding import Level
-from ffs_ros.ros import live_engine
-from ffs_ros.ros.live_engine import LiveEngine
-from ffs_ros.ros.watched_engine import WatchedEngine
+from ffs_ros.live_engine import LiveEngine
+from ffs_ros.watched_engine import WatchedEngine
 
 HEIGHT, WIDTH = 40, 50
 

@@ -25,10 +25,10 @@ from sensor_msgs.msg import CameraInfo
 from stereo_graph import Graph, camera_infos, image_message, wait_until
 from tiny_engine import write_tiny_engine
 
+from ffs_ros import live_engine
 from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.geometry import StereoCamera
-from ffs_ros.ros import live_engine
 from ffs_ros.ros import node as module
 from ffs_ros.ros.frame_log import FrameCounts
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE

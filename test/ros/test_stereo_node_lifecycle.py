@@ -20,8 +20,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from stereo_graph import Graph, camera_infos, image_message
 
+from ffs_ros import live_engine
 from ffs_ros.geometry import StereoCamera
-from ffs_ros.ros import live_engine
 from ffs_ros.ros.node import StereoNode
 
 HEIGHT, WIDTH = 40, 50

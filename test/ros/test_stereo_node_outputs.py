@@ -21,10 +21,10 @@ from sensor_msgs.msg import Image, PointCloud2
 from stereo_graph import Graph, camera_infos, image_message, pixels_of, stamp_ns_of
 from tiny_engine import expected_disparity, write_tiny_engine
 
+from ffs_ros import live_engine
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.picture import colour_disparity
-from ffs_ros.ros import live_engine
 from ffs_ros.ros import node as module
 
 HEIGHT, WIDTH = 40, 60

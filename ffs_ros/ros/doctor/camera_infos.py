@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.errors import FfsError
 from ffs_ros.finding import Finding, Level
-from ffs_ros.ros.calibration import Calibration
-from ffs_ros.ros.pairing import Pairing
+from ffs_ros.pairing import Pairing
 
 
 class CameraInfos:

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from ffs_ros.finding import Finding, Level
-from ffs_ros.ros.pairing import Pairing, Side
-from ffs_ros.ros.sync import stamp_ns
+from ffs_ros.pairing import Pairing, Side
+from ffs_ros.sync import stamp_ns
 
 MOST_AHEAD_S = 0.1
 """A camera's clock that is synchronised at all is no further ahead."""

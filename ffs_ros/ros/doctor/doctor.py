@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.finding import Finding, Level
-from ffs_ros.ros.calibration import Calibration
+from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.camera_infos import CameraInfos
 from ffs_ros.ros.doctor.clock import clock_findings
 from ffs_ros.ros.doctor.graph import Graph
 from ffs_ros.ros.doctor.unpaired import Unpaired
 from ffs_ros.ros.inputs import Inputs
-from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.throttle import LONGEST_SENTENCE
 from ffs_ros.ros.transport import lost_images_remedy
 

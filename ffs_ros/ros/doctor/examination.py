@@ -13,16 +13,17 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.config import NodeConfig
 from ffs_ros.finding import Finding
-from ffs_ros.ros.calibration import Calibration
+from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.doctor import Doctor
 from ffs_ros.ros.doctor.heard_pictures import HeardPictures
-from ffs_ros.ros.doctor.topics import StereoTopics
+from ffs_ros.ros.filters import installed_filters
 from ffs_ros.ros.inputs import Inputs
-from ffs_ros.ros.pairing import Pairing
 from ffs_ros.ros.throttle import ThrottledLog
 from ffs_ros.ros.transport import lost_images_remedy
+from ffs_ros.stereo_topics import StereoTopics
 
 LOOKS = 5
 """Into so many parts the time is divided, each with a look at the newest pair."""
@@ -70,7 +71,11 @@ class Examination:
         self._executor.add_node(self.node)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
         self.pairing = Pairing(
-            self._on_pair, approximate=tolerance_s > 0.0, tolerance_s=tolerance_s or _EQUAL_STAMPS_S, queue_size=10
+            self._on_pair,
+            approximate=tolerance_s > 0.0,
+            tolerance_s=tolerance_s or _EQUAL_STAMPS_S,
+            queue_size=10,
+            filters=installed_filters(),
         )
         self.calibration = CountedCalibration(topics.left_info, topics.right_info)
         quiet = logging.getLogger("ffs_doctor.quiet")  # what it hears is among the findings

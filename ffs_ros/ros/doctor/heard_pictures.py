@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.errors import FfsError
 from ffs_ros.finding import Finding, Level
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.matcher import check_pair
-from ffs_ros.ros.calibration import Calibration
 from ffs_ros.ros.doctor.images import Images, Sample
 from ffs_ros.wire import errors_of, rgb_from_message
 

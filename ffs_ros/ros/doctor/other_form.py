@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-_PACKED = "/compressed"
+from ffs_ros.topics import PACKED
+
 _RAW, _RECTIFIED = "image_raw", "image_rect"
 
 
@@ -13,7 +14,7 @@ def other_form(topic: str, publishers: Callable[[str], int]) -> str | None:
 
     ``publishers`` counts who offers a topic.
     """
-    base, packed = topic.removesuffix(_PACKED), topic.endswith(_PACKED)
+    base, packed = topic.removesuffix(PACKED), topic.endswith(PACKED)
     folder, _, last = base.rpartition("/")
     bases = {base: ""}
     if last == _RECTIFIED:
@@ -22,7 +23,7 @@ def other_form(topic: str, publishers: Callable[[str], int]) -> str | None:
         bases[f"{folder}/{_RECTIFIED}"] = "rectify:=false"
     for base_name, rectify in bases.items():
         for as_packed in (packed, not packed):
-            name = base_name + (_PACKED if as_packed else "")
+            name = base_name + (PACKED if as_packed else "")
             transport = "" if as_packed == packed else f"image_transport:={'compressed' if as_packed else 'raw'}"
             if publishers(name):
                 return f"{name} is published: set {' '.join(filter(None, (rectify, transport)))}"

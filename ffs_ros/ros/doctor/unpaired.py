@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from ffs_ros.finding import Finding, Level
+from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.other_form import other_form
-from ffs_ros.ros.pairing import Pairing
 
 _PERIODS_APART = 5
 """Images that arrive together are not this many apart, even when some are lost."""

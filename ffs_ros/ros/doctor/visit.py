@@ -15,8 +15,8 @@ from ffs_ros.errors import FfsError
 from ffs_ros.finding import Level
 from ffs_ros.ros.doctor.examination import Examination
 from ffs_ros.ros.doctor.report import report
-from ffs_ros.ros.doctor.topics import StereoTopics, image_topics, stereo_topics
-from ffs_ros.ros.inputs import LEFT_IMAGE, RIGHT_IMAGE
+from ffs_ros.stereo_topics import StereoTopics, image_topics, stereo_topics
+from ffs_ros.topics import LEFT_IMAGE, RIGHT_IMAGE
 
 DISCOVERY_S = 3.0
 """How long topics may take to be discovered; those that are asked for are waited for no longer than they take."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.finding import Level
-from ffs_ros.ros.calibration import Calibration
+from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.camera_infos import CameraInfos
-from ffs_ros.ros.pairing import Pairing
 
 TOPICS = ("/left/camera_info", "/right/camera_info")
 NO_REGION = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)

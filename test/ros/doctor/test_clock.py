@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ffs_ros.finding import Level
+from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.clock import clock_findings
-from ffs_ros.ros.pairing import Pairing
 
 TOPICS = ("/left/image_rect", "/right/image_rect")
 NOW_NS = 1_700_000_000_000_000_000

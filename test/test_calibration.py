@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from ffs_ros.calibration import Calibration
 from ffs_ros.errors import CalibrationError, MessageError
 from ffs_ros.geometry import StereoCamera
-from ffs_ros.ros.calibration import Calibration
 
 _STAMPS = itertools.count()
 

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ffs_ros.ros.inputs import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO
+from ffs_ros.topics import LEFT_IMAGE, LEFT_INFO, PACKED, RIGHT_IMAGE, RIGHT_INFO
 
 _IMAGES = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
-_PACKED = "/compressed"
 _SIDES = (("left", "right"), ("infra1", "infra2"), ("fisheye1", "fisheye2"), ("cam0", "cam1"), ("camera0", "camera1"))
 """How drivers call their cameras."""
 _NO_CAMERA = re.compile("depth|disparity|confidence|occlusion|theora")
@@ -32,7 +31,7 @@ class StereoTopics(NamedTuple):
     @property
     def packed(self) -> bool:
         """Whether the images are CompressedImage, by the left one's name."""
-        return self.left.endswith(_PACKED)
+        return self.left.endswith(PACKED)
 
     @property
     def remaps(self) -> dict[str, str]:
@@ -43,7 +42,7 @@ class StereoTopics(NamedTuple):
 
 def unpacked(topic: str) -> str:
     """An image's name without image_transport's ending."""
-    return topic.removesuffix(_PACKED)
+    return topic.removesuffix(PACKED)
 
 
 def image_topics(types: Mapping[str, Sequence[str]]) -> list[str]:
@@ -69,4 +68,4 @@ def stereo_topics(images: Sequence[str]) -> list[StereoTopics]:
 
 def _suits(pair: tuple[str, str]) -> tuple[bool, bool, str]:
     """Less is better."""
-    return "rect" not in pair[0], pair[0].endswith(_PACKED), pair[0]
+    return "rect" not in pair[0], pair[0].endswith(PACKED), pair[0]

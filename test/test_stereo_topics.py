@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
-
-from ffs_ros.ros.doctor.topics import StereoTopics, image_topics, stereo_topics
+from ffs_ros.stereo_topics import StereoTopics, image_topics, stereo_topics
 
 IMAGE, PACKED, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 

@@ -20,7 +20,7 @@ from ffs_ros.engine_size import size_in
 from ffs_ros.errors import EngineError, EngineFailed, EngineLost, FfsError, UnfitImages
 from ffs_ros.finding import Finding, Level
 from ffs_ros.matcher import StereoMatcher
-from ffs_ros.ros.watched_engine import WatchedEngine
+from ffs_ros.watched_engine import WatchedEngine
 
 TRIAL_S = 60.0
 """An engine that was opened again has this long to fail again, and is lost then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ffs_ros.ros.pace import Pace
+from ffs_ros.pace import Pace
 
 
 def test_it_is_due_once_the_time_is_over() -> None:

@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from ffs_ros.ros import sync
+from ffs_ros import sync
 
 MS = 1_000_000
 
 
-@pytest.fixture(
-    params=["ffs_ros.ros.sync", *(["message_filters"] if importlib.util.find_spec("message_filters") else [])]
-)
+@pytest.fixture(params=["ffs_ros.sync", *(["message_filters"] if importlib.util.find_spec("message_filters") else [])])
 def filters(request: pytest.FixtureRequest) -> Any:
     """The module under test."""
     return importlib.import_module(request.param)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import random
 from types import SimpleNamespace
@@ -9,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from ffs_ros import pairing as module
+from ffs_ros import sync
 from ffs_ros.finding import Finding, Level
-from ffs_ros.ros import pairing as module
-from ffs_ros.ros import sync
+from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.unpaired import Unpaired
-from ffs_ros.ros.pairing import Pairing
 
 MS = 1_000_000
 PERIOD_MS = 33
@@ -25,8 +26,8 @@ TOPICS = ("/left/image_rect", "/right/image_rect")
 )
 def filters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every test runs on the stand-in, and on message_filters where it is installed."""
-    if request.param == "stand-in":
-        monkeypatch.setattr(module, "_filters", lambda: sync)
+    if request.param == "message_filters":
+        monkeypatch.setattr(Cameras, "filters", importlib.import_module("message_filters"))
     return request.param
 
 
@@ -43,11 +44,17 @@ def image(stamp_ms: float) -> Any:
 class Cameras:
     """A pairing, what came out of it, and its report."""
 
+    filters: Any = sync
+
     def __init__(self, tolerance_s: float | None = None, queue_size: int = 10) -> None:
         self.pairs: list[tuple[float, float]] = []
         self.arrivals_ns: list[int] = []
         self.pairing = Pairing(
-            self._on_pair, approximate=tolerance_s is not None, tolerance_s=tolerance_s or 0.01, queue_size=queue_size
+            self._on_pair,
+            approximate=tolerance_s is not None,
+            tolerance_s=tolerance_s or 0.01,
+            queue_size=queue_size,
+            filters=self.filters,
         )
         self.publishers = dict.fromkeys(TOPICS, 1)
         self.remedy: str | None = None
@@ -148,7 +155,7 @@ def test_a_callback_that_raises_stops_nothing(filters: str) -> None:
         calls.append(sync.stamp_ns(left))
         raise RuntimeError("a bug")
 
-    pairing = Pairing(on_pair, approximate=False, tolerance_s=0.01, queue_size=5)
+    pairing = Pairing(on_pair, approximate=False, tolerance_s=0.01, queue_size=5, filters=Cameras.filters)
     for stamp_ms in (0, 33):
         pairing.add_left(image(stamp_ms))
         with pytest.raises(RuntimeError):

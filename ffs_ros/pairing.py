@@ -1,20 +1,18 @@
 """Left and right images become pairs; nothing that stays alone goes unseen.
 
-The matching itself is ``message_filters``' (ROS's own), or that of ``sync.py`` where it is not installed. It tells
+The matching itself is ``message_filters``' (ROS's own), or that of ``sync.py`` where that is not installed. It tells
 nobody what it drops, so the arrivals are counted here, where they pass.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ffs_ros.ros import sync
+from ffs_ros import sync
 
 JUMP_BACK_NS = 500_000_000
 """A stamp this much older than the one before it means that time jumped (a bag loops, a simulation restarts); less is
@@ -54,14 +52,17 @@ class Pairing:
     images that wait for their partner.
     """
 
-    def __init__(self, on_pair: OnPair, *, approximate: bool, tolerance_s: float, queue_size: int) -> None:
+    def __init__(
+        self, on_pair: OnPair, *, approximate: bool, tolerance_s: float, queue_size: int, filters: Any = sync
+    ) -> None:
+        """``filters`` is ``message_filters`` or ``sync``."""
         self.approximate = approximate
         self.tolerance_s = tolerance_s
         self.queue_size = queue_size
         self.left, self.right = Side(), Side()
         self.paired = 0
         self.jumps_back = 0
-        self.filters = _filters()
+        self.filters = filters
         self._on_pair = on_pair
         self._completed: list[tuple[Any, Any]] = []
         self._reset()
@@ -138,8 +139,3 @@ class Pairing:
         else:
             synchronizer = self.filters.TimeSynchronizer(inputs, self.queue_size)
         synchronizer.registerCallback(lambda left, right: self._completed.append((left, right)))
-
-
-def _filters() -> Any:
-    """The module that pairs: ``message_filters`` where it is installed, otherwise the stand-in."""
-    return importlib.import_module("message_filters") if importlib.util.find_spec("message_filters") else sync

@@ -6,6 +6,7 @@ a reference of a few lines plays the arrivals one by one.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import random
 from collections import Counter
@@ -15,15 +16,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ffs_ros.ros import pairing as module
-from ffs_ros.ros import sync
-from ffs_ros.ros.pairing import Pairing
+from ffs_ros import sync
+from ffs_ros.pairing import Pairing
 
 MS = 1_000_000
 PERIOD_MS = 33.3
 START_MS = 1_700_000_000_000
 FRAMES = 600
 QUEUE_SIZE = 10
+FILTERS: Any = sync
 SEEDS = range(3)
 
 
@@ -63,12 +64,11 @@ class Streams(NamedTuple):
 
 
 @pytest.fixture(
-    params=["stand-in", *(["message_filters"] if importlib.util.find_spec("message_filters") else [])], autouse=True
+    params=["ffs_ros.sync", *(["message_filters"] if importlib.util.find_spec("message_filters") else [])], autouse=True
 )
 def _filters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs on the stand-in, and on message_filters where it is installed."""
-    if request.param == "stand-in":
-        monkeypatch.setattr(module, "_filters", lambda: sync)
+    monkeypatch.setitem(globals(), "FILTERS", importlib.import_module(request.param))
 
 
 def image(stamp_ns: int) -> Any:
@@ -89,6 +89,7 @@ def paired(arrivals: Iterable[Arrival], tolerance_ms: float | None) -> list[tupl
         approximate=tolerance_ms is not None,
         tolerance_s=(tolerance_ms or 1.0) / 1e3,
         queue_size=QUEUE_SIZE,
+        filters=FILTERS,
     )
     delivered: Counter[str] = Counter()
     for arrival in arrivals:

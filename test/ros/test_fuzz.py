@@ -13,28 +13,20 @@ pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 pytest.importorskip("hypothesis")
 
 from fuzzed_node import FuzzedGraph, FuzzedNode, draw
-from reference_pictures import DECODERS
 from stereo_graph import Graph, NodeProcess
-
-from ffs_ros.encodings import LAYOUTS
-
-
-def test_the_oracle_knows_every_encoding() -> None:
-    """None is left out of what is sent, and a new one has to be defined there."""
-    assert set(DECODERS) == set(LAYOUTS)
 
 
 def test_the_node_itself(graph: Graph) -> None:
     """Messages that a publisher can send, through the node's callbacks, pairing, worker and outputs."""
     fuzzed = FuzzedNode(graph.context)
     try:
-        draw(400, number=1, send=fuzzed.send)
+        draw(250, number=1, send=fuzzed.send)
     finally:
         fuzzed.close()
     counts = fuzzed.node.frames.counts
     assert counts.in_flight == 0
-    assert min(counts.published, counts.rejected, fuzzed.had_to) > 100
-    assert fuzzed.judge.hostile > 600
+    assert min(counts.published, counts.rejected, fuzzed.had_to) > 50
+    assert fuzzed.judge.hostile > 400
 
 
 def test_over_the_graph(graph: Graph, tmp_path: Path) -> None:
@@ -43,9 +35,9 @@ def test_over_the_graph(graph: Graph, tmp_path: Path) -> None:
     node = NodeProcess(tmp_path / "node.log", {}, program=(str(script),))
     try:
         fuzzed = FuzzedGraph(graph, node)
-        draw(100, number=2, send=fuzzed.send)
-        assert fuzzed.recovered == 10
-        assert fuzzed.judge.judged > 20
+        draw(50, number=2, send=fuzzed.send)
+        assert fuzzed.recovered == 5
+        assert fuzzed.judge.judged > 15
         assert "Traceback" not in node.said()
     finally:
         assert node.stop() == 0, node.said()

@@ -35,7 +35,8 @@ def open_engine(engine: Any, **_: Any) -> KnownEngine:
 
 
 if __name__ == "__main__":
-    from ffs_ros import live_engine, node
+    from ffs_ros import live_engine
+    from ffs_ros.ros import node
 
     live_engine.open_engine = open_engine
     node.main()

@@ -21,8 +21,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from stereo_graph import Graph, camera_infos, image_message, stamp_ns_of, wait_until
 
+from ffs_ros import live_engine
 from ffs_ros.geometry import StereoCamera
-from ffs_ros.ros import live_engine
 from ffs_ros.ros.node import StereoNode
 
 CAMERA = StereoCamera(

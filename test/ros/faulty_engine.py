@@ -84,7 +84,8 @@ def open_engine(engine: str | Path, **_: Any) -> Any:
 
 
 if __name__ == "__main__":
-    from ffs_ros.ros import health, live_engine, node
+    from ffs_ros import live_engine
+    from ffs_ros.ros import health, node
 
     if "--impatient" in sys.argv:
         health.LONGEST_INFERENCE_S = node.REPORT_PERIOD_S = 0.5

@@ -107,6 +107,34 @@ def test_stamps_that_jump_back(graph: Graph, start: Callable[..., Any]) -> None:
     graph.wait(over, "a sentence about its end")
 
 
+def test_images_without_a_stamp(graph: Graph, start: Callable[..., Any]) -> None:
+    """A driver that leaves the stamp at 0: named, paired with nothing; once it stamps, depth comes."""
+    node = start()
+
+    def said() -> bool:
+        for side in ("left", "right"):
+            graph.publish(f"{side}/image_rect", picture())
+        return "carry a stamp of 0 or less" in node.said()
+
+    graph.wait(said, "a sentence about the stamps")
+    check_answer(graph)
+
+
+def test_half_a_change_of_calibration(graph: Graph, start: Callable[..., Any]) -> None:
+    """One side's CameraInfo changes and the other's does not come: no depth of two calibrations, and a sentence."""
+    node = start()
+    moved, _ = camera_infos(StereoCamera(**{**vars(camera()), "cx_left_px": 30.0}))
+    moved.header = graph.next_header()
+    graph.publish("left/camera_info", moved)
+
+    def said() -> bool:
+        graph.publish_pair(picture(), picture(), None)
+        return "/left/camera_info has changed, and none has come on /right/camera_info since" in node.said()
+
+    graph.wait(said, "a sentence about the calibrations")
+    check_answer(graph)
+
+
 def test_a_node_that_is_killed_is_replaced(graph: Graph, start: Callable[..., Any]) -> None:
     """kill -9 in full work leaves nothing that keeps the next one from its topics."""
     assert start().stop(signal.SIGKILL) == -signal.SIGKILL

@@ -9,8 +9,8 @@ from ffs_ros.finding import Finding, Level
 from ffs_ros.pairing import Pairing, Side
 from ffs_ros.sync import stamp_ns
 
-MOST_AHEAD_S = 0.1
-"""A camera's clock that is synchronised at all is no further ahead."""
+MOST_AHEAD_S = 0.25
+"""A camera's clock that is synchronised at all is no further ahead, nor is a simulation's between two ticks."""
 MOST_BEHIND_S = 2.0
 """Exposure, transfer and a slow driver take less."""
 _LONG_AGO_S = 5.0
@@ -19,6 +19,7 @@ _LONG_AGO_S = 5.0
 
 def clock_findings(clock: Any, pairing: Pairing, topics: tuple[str, str]) -> list[Finding]:
     """Stamps in the future or long ago, by ``clock`` (the node's, rclpy's); at most one finding."""
+    looked_ns = time.monotonic_ns()  # first: a thread that is held up in between makes stamps older, not newer
     now_ns = clock.now().nanoseconds
     if clock.ros_time_is_active and now_ns == 0:
         return [
@@ -30,7 +31,7 @@ def clock_findings(clock: Any, pairing: Pairing, topics: tuple[str, str]) -> lis
             )
         ]
     for side, topic in zip((pairing.left, pairing.right), topics, strict=True):
-        age_s = _age_on_arrival_s(side, now_ns)
+        age_s = _age_on_arrival_s(side, now_ns, looked_ns)
         if age_s is not None and age_s < -MOST_AHEAD_S:
             return [
                 Finding(
@@ -53,9 +54,9 @@ def clock_findings(clock: Any, pairing: Pairing, topics: tuple[str, str]) -> lis
     return []
 
 
-def _age_on_arrival_s(side: Side, now_ns: int) -> float | None:
+def _age_on_arrival_s(side: Side, now_ns: int, looked_ns: int) -> float | None:
     """How old the newest image was when it came; None without a stamp, and where it came long ago."""
-    since_arrival_ns = time.monotonic_ns() - side.newest_arrival_ns
+    since_arrival_ns = looked_ns - side.newest_arrival_ns
     if side.newest is None or stamp_ns(side.newest) <= 0 or since_arrival_ns > _LONG_AGO_S * 1e9:
         return None
     return (now_ns - since_arrival_ns - stamp_ns(side.newest)) / 1e9

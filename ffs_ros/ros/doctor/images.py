@@ -74,13 +74,15 @@ class Images:
         self._offered = 0
         self._slot: LatestSlot[Sample] = LatestSlot(self._look_politely, on_bug, name="doctor")
 
-    def offer(self, sample: Sample) -> None:
-        """Leave a sample of the running stream and return at once."""
+    def offer(self, sample: Sample) -> bool:
+        """Leave a sample of the running stream and return at once, with whether it will be looked at."""
         self._offered += 1
         recent = [{finding.name for finding in findings} for findings in list(self._recent)]
         settled = len(recent) == self._recent.maxlen and all(names == recent[0] for names in recent)
-        if not settled or self._offered % self._calm == 0:
+        due = not settled or self._offered % self._calm == 0
+        if due:
             self._slot.put(sample)
+        return due
 
     def findings(self) -> list[Finding]:
         """The newest sample's, as far as the samples before it agree."""

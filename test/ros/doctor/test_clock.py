@@ -56,6 +56,14 @@ def test_clocks_apart_are_named(left_age_s: float | None, right_age_s: float, na
     assert finding.sentence.startswith(sentence)
 
 
+def test_being_held_up_puts_no_stamp_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second between the readings of the two clocks."""
+    ticks = iter((time.monotonic_ns(), time.monotonic_ns() + 10**9))
+    images = pairing(0.0, 0.0)
+    monkeypatch.setattr("ffs_ros.ros.doctor.clock.time", SimpleNamespace(monotonic_ns=lambda: next(ticks)))
+    assert clock_findings(clock(), images, TOPICS) == []
+
+
 def test_nothing_is_said_about_images_of_long_ago_or_without_stamps() -> None:
     """Whose age on arrival is not known any more, or never was."""
     assert clock_findings(clock(), pairing(9.0, 9.0, arrived_s_ago=60.0), TOPICS) == []

@@ -114,29 +114,25 @@ def test_frozen_images_are_named(scene: Any, images: Images) -> None:
 
 def test_only_some_samples_are_looked_at_while_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every one until two agree, then one of ``CALM``; all on another thread."""
-    looked_at: list[int] = []
     looked = threading.Event()
+    threads = set()
 
-    def look(sample: Sample, topics: tuple[str, str]) -> list[Any]:
-        assert threading.current_thread().name == "doctor"
-        looked_at.append(int(sample.principal_point_difference_px))
-        return []
+    def look(images: Images, sample: Sample) -> None:
+        images._recent.append([])
+        threads.add(threading.current_thread().name)
+        looked.set()
 
-    monkeypatch.setattr("ffs_ros.ros.doctor.images.findings_on", look)
+    monkeypatch.setattr(Images, "look_at", look)
     images = Images(TOPICS, lambda bug: looked.set())
-    try:
-        for index in range(1, 2 * CALM + 1):
-            images.offer(Sample(grey(index), grey(100 + index), index))
-            if index < 3 or index % CALM == 0:  # wait for the look before the next offer
-                end = threading.Event()
-                while looked_at[-1:] != [index] and not end.wait(0.005):
-                    pass
-                while len(images._recent) < min(2, len(looked_at)):
-                    end.wait(0.005)
-        assert looked_at == [1, 2, CALM, 2 * CALM]
-    finally:
-        images.close()
-    assert not looked.is_set()
+    due = []
+    for _ in range(2 * CALM):
+        due.append(images.offer(Sample(grey(1), grey(2), 0.0)))
+        if due[-1]:
+            assert looked.wait(60.0)
+            looked.clear()
+    images.close()
+    assert [index for index, is_due in enumerate(due, 1) if is_due] == [1, 2, CALM, 2 * CALM]
+    assert threads == {"doctor"}
 
 
 def test_bugs_are_reported_and_the_next_sample_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

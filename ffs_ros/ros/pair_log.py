@@ -34,7 +34,7 @@ class PairLog:
         if size is not None and size != self._size:
             if self._size is not None:
                 (rows, columns), (rows_before, columns_before) = size, self._size
-                self._logger.info(f"the images are {columns}x{rows} now, {columns_before}x{rows_before} before")
+                self._log.info(f"the images are {columns}x{rows} now, {columns_before}x{rows_before} before")
             self._size = size
         if self._said:  # only then does anybody wait to hear it
             self._logger.info(f"pairs come out again, after {self._dropped} that were dropped")

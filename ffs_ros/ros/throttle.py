@@ -35,21 +35,27 @@ class ThrottledLog:
     def warn(self, sentence: str, prefix: str = "") -> bool:
         """Log ``prefix`` and ``sentence`` unless the like of ``sentence`` was logged less than a period ago; gives
         whether it was."""
-        text = self._due(sentence, prefix)
+        text = self._due(sentence, prefix, _NUMBER.sub("#", sentence))
         if text is not None:
             self._logger.warning(text)
         return text is not None
 
     def error(self, sentence: str, prefix: str = "") -> bool:
         """As ``warn``, more severe."""
-        text = self._due(sentence, prefix)
+        text = self._due(sentence, prefix, _NUMBER.sub("#", sentence))
         if text is not None:
             self._logger.error(text)  # not where warn does: rclpy raises when a line logs with two severities
         return text is not None
 
-    def _due(self, sentence: str, prefix: str) -> str | None:
-        """What to log of ``sentence`` now."""
-        kind = _NUMBER.sub("#", sentence)
+    def info(self, sentence: str) -> bool:
+        """As ``warn``, less severe, for sentences that say something else with other numbers."""
+        text = self._due(sentence, "", sentence)
+        if text is not None:
+            self._logger.info(text)
+        return text is not None
+
+    def _due(self, sentence: str, prefix: str, kind: str) -> str | None:
+        """What to log of ``sentence``, one of its ``kind``, now."""
         with self._lock:
             now = self._clock()
             if kind not in self._said_at and len(self._said_at) >= _MOST_KINDS:

@@ -79,3 +79,7 @@ def test_another_size_is_said_once() -> None:
     for size in ((480, 640), None, (480, 640), (720, 1280), (720, 1280), None):
         log.published(size)
     assert heard.lines == ["info: the images are 1280x720 now, 640x480 before"]
+    for _ in range(50):  # two cameras on one topic
+        log.published((480, 640))
+        log.published((720, 1280))
+    assert heard.lines[1:] == ["info: the images are 640x480 now, 1280x720 before"]

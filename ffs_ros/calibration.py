@@ -40,7 +40,7 @@ class Calibration:
         self.left: Any = None
         self.right: Any = None
         self._topics = left_topic, right_topic
-        self._rectify = rectify
+        self.rectify = rectify
         self._clock = clock
         self._arrived_s = [0.0, 0.0]
         self._changed_s = [0.0, 0.0]
@@ -89,7 +89,7 @@ class Calibration:
             self._camera, self._numbers, self._rectification = camera, numbers, None
         _check_sides(left_image, right_image, left, right)
         self._camera.check_image_size(*size_of_pair(left_image, right_image))
-        if not self._rectify:
+        if not self.rectify:
             return Calibrated(self._camera, left, None)
         if self._rectification is None:
             self._rectification = StereoRectification.of(left, right, self._camera)
@@ -98,7 +98,7 @@ class Calibration:
     def _numbers_of(self, info: Any) -> tuple[Any, ...]:
         """Everything in a CameraInfo that the camera and its rectification depend on."""
         roi = info.roi
-        lens = (tuple(info.k), tuple(info.d), tuple(info.r), info.distortion_model) if self._rectify else ()
+        lens = (tuple(info.k), tuple(info.d), tuple(info.r), info.distortion_model) if self.rectify else ()
         return (
             info.height, info.width, tuple(info.p), info.binning_x, info.binning_y,
             roi.x_offset, roi.y_offset, roi.height, roi.width, *lens,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ffs_ros.topics import LEFT_IMAGE, LEFT_INFO, PACKED, RIGHT_IMAGE, RIGHT_INFO
+from ffs_ros.topics import LEFT_IMAGE, LEFT_INFO, PACKED, RAW_LEFT_IMAGE, RAW_RIGHT_IMAGE, RIGHT_IMAGE, RIGHT_INFO
 
 _IMAGES = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
 _SIDES = (("left", "right"), ("infra1", "infra2"), ("fisheye1", "fisheye2"), ("cam0", "cam1"), ("camera0", "camera1"))
@@ -33,11 +33,10 @@ class StereoTopics(NamedTuple):
         """Whether the images are CompressedImage, by the left one's name."""
         return self.left.endswith(PACKED)
 
-    @property
-    def remaps(self) -> dict[str, str]:
-        """The node's name of each input -> the topic, as it is remapped."""
-        names = LEFT_IMAGE, RIGHT_IMAGE, LEFT_INFO, RIGHT_INFO
-        return {name: unpacked(topic) for name, topic in zip(names, self, strict=True)}
+    def remaps(self, rectify: bool = False) -> dict[str, str]:
+        """Name of each input -> the topic, as it is remapped for a node, one that rectifies or not."""
+        images = (RAW_LEFT_IMAGE, RAW_RIGHT_IMAGE) if rectify else (LEFT_IMAGE, RIGHT_IMAGE)
+        return {name: unpacked(topic) for name, topic in zip((*images, LEFT_INFO, RIGHT_INFO), self, strict=True)}
 
 
 def unpacked(topic: str) -> str:
@@ -50,11 +49,16 @@ def image_topics(types: Mapping[str, Sequence[str]]) -> list[str]:
     return sorted(name for name, kinds in types.items() if _IMAGES.intersection(kinds) and not _NO_CAMERA.search(name))
 
 
-def stereo_topics(images: Sequence[str]) -> list[StereoTopics]:
+def stereo_topics(images: Sequence[str], rectify: bool = False) -> list[StereoTopics]:
     """Pairs of ``images`` whose names differ in the side's word alone, one for each camera.
 
-    Of a camera's several, rectified images go before raw ones, and unpacked before packed.
+    Of a camera's several, rectified images go before raw ones (with ``rectify`` the other way round), and unpacked
+    before packed.
     """
+
+    def suits(pair: tuple[str, str]) -> tuple[bool, bool, str]:
+        return ("rect" in pair[0]) == rectify, pair[0].endswith(PACKED), pair[0]  # less is better
+
     by_camera: dict[str, list[tuple[str, str]]] = {}
     for name in images:
         for left, right in _SIDES:
@@ -63,9 +67,4 @@ def stereo_topics(images: Sequence[str]) -> list[StereoTopics]:
                 partner = name[: last.start()] + right + name[last.end() :]
                 if partner in images:
                     by_camera.setdefault(name[: last.end()], []).append((name, partner))
-    return [StereoTopics.of_images(*min(pairs, key=_suits)) for _, pairs in sorted(by_camera.items())]
-
-
-def _suits(pair: tuple[str, str]) -> tuple[bool, bool, str]:
-    """Less is better."""
-    return "rect" not in pair[0], pair[0].endswith(PACKED), pair[0]
+    return [StereoTopics.of_images(*min(pairs, key=suits)) for _, pairs in sorted(by_camera.items())]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 LEFT_IMAGE, RIGHT_IMAGE = "left/image_rect", "right/image_rect"
 LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
+RAW_LEFT_IMAGE, RAW_RIGHT_IMAGE = "left/image_raw", "right/image_raw"
+"""In place of the rectified ones, for a node that rectifies."""
 PACKED = "/compressed"
 """image_transport's ending of packed images."""
 

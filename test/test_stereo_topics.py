@@ -41,6 +41,14 @@ def test_a_camera_of_each_driver_is_found(names: list[str], left: str, right: st
     assert found[:2] == (left, right)
 
 
+def test_a_node_that_rectifies_takes_the_raw_images() -> None:
+    """Where a driver has both; rectified ones where there are no others."""
+    names = [f"/{side}/image_{kind}" for side in ("left", "right") for kind in ("raw", "rect")]
+    assert stereo_topics(names)[0].left == "/left/image_rect"
+    assert stereo_topics(names, rectify=True)[0].left == "/left/image_raw"
+    assert stereo_topics(names[1::2], rectify=True)[0].left == "/left/image_rect"
+
+
 def test_several_cameras_are_kept_apart() -> None:
     """One pair for each, also where a robot has sides of its own."""
     names = [f"/{arm}_arm/{side}/image" for arm in ("left", "right") for side in ("left", "right")]
@@ -70,5 +78,6 @@ def test_calibrations_are_beside_the_images() -> None:
     topics = StereoTopics.of_images("/cam/left/image_raw/compressed", "/cam/right/image_raw/compressed")
     assert topics[2:] == ("/cam/left/camera_info", "/cam/right/camera_info")
     assert topics.packed
-    assert topics.remaps["left/image_rect"] == "/cam/left/image_raw"
+    assert topics.remaps()["left/image_rect"] == "/cam/left/image_raw"
+    assert topics.remaps(rectify=True)["left/image_raw"] == "/cam/left/image_raw"
     assert StereoTopics.of_images("/left", "/right").left_info == "/camera_info"

@@ -20,7 +20,7 @@ from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.graph import input_findings
 from ffs_ros.ros.qos import checked_overrides, input_qos, overridable
 from ffs_ros.ros.throttle import ThrottledLog
-from ffs_ros.topics import LEFT_IMAGE, LEFT_INFO, PACKED, RIGHT_IMAGE, RIGHT_INFO
+from ffs_ros.topics import LEFT_IMAGE, LEFT_INFO, PACKED, RAW_LEFT_IMAGE, RAW_RIGHT_IMAGE, RIGHT_IMAGE, RIGHT_INFO
 
 
 def image_topics(node: Node, config: NodeConfig) -> tuple[str, str]:
@@ -30,12 +30,13 @@ def image_topics(node: Node, config: NodeConfig) -> tuple[str, str]:
     """
 
     def full_name(topic: str) -> str:
-        name = node.resolve_topic_name(topic.replace("image_rect", "image_raw") if config.rectify else topic)
+        name = node.resolve_topic_name(topic)
         if config.image_transport == "raw":
             return name
         return node.resolve_topic_name(name.removesuffix(PACKED) + PACKED)
 
-    return full_name(LEFT_IMAGE), full_name(RIGHT_IMAGE)
+    left, right = (RAW_LEFT_IMAGE, RAW_RIGHT_IMAGE) if config.rectify else (LEFT_IMAGE, RIGHT_IMAGE)
+    return full_name(left), full_name(right)
 
 
 class Inputs:

@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 from ffs_ros.calibration import Calibration
 from ffs_ros.errors import FfsError
 from ffs_ros.finding import Finding, Level
+from ffs_ros.lens import Lens
 from ffs_ros.pairing import Pairing
 
 
@@ -34,6 +35,9 @@ class CameraInfos:
         self._reading.left, self._reading.right = infos
         try:
             self._reading.of_pair(left, right)
+            if self._calibration.rectify:
+                for side, info in zip(("left", "right"), infos, strict=True):
+                    Lens.of(side, info)
         except FfsError as error:
             return [Finding("no CameraInfo" if missing else "CameraInfo unusable", Level.ERROR, str(error))]
         return self._changes([now - before for now, before in zip(self._seen_changes, seen, strict=True)], elapsed_s)

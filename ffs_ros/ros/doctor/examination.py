@@ -53,10 +53,11 @@ class CountedCalibration(Calibration):
 class Examination:
     """What comes on a stereo camera's topics, and what the node says of itself if one runs."""
 
-    def __init__(self, search: Any, topics: StereoTopics, tolerance_s: float) -> None:
+    def __init__(self, search: Any, topics: StereoTopics, tolerance_s: float, rectify: bool) -> None:
         """``search`` is a node that has looked around; ``tolerance_s`` is how far stamps may be apart to pair, with 0
-        they must be equal."""
+        they must be equal; with ``rectify`` the images are raw."""
         self.topics = topics
+        self.remaps = topics.remaps(rectify)
         self.elapsed_s = 0.0
         self.diagnostics: dict[str, Any] = {}
         """The newest DiagnosticStatus of each name on /diagnostics."""
@@ -64,7 +65,7 @@ class Examination:
             "ffs_doctor",
             context=search.context,
             use_global_arguments=False,
-            cli_args=["--ros-args", *(a for name, topic in topics.remaps.items() for a in ("-r", f"{name}:={topic}"))],
+            cli_args=["--ros-args", *(a for name, topic in self.remaps.items() for a in ("-r", f"{name}:={topic}"))],
             parameter_overrides=self._overrides(search),
         )
         self._executor = SingleThreadedExecutor(context=search.context)
@@ -77,10 +78,10 @@ class Examination:
             queue_size=10,
             filters=installed_filters(),
         )
-        self.calibration = CountedCalibration(topics.left_info, topics.right_info)
+        self.calibration = CountedCalibration(topics.left_info, topics.right_info, rectify)
         quiet = logging.getLogger("ffs_doctor.quiet")  # what it hears is among the findings
         quiet.disabled = True
-        config = NodeConfig(image_transport="compressed" if topics.packed else "raw")
+        config = NodeConfig(image_transport="compressed" if topics.packed else "raw", rectify=rectify)
         self.inputs = Inputs(
             self.node, config, self.pairing, self.calibration, ThrottledLog(quiet), lost_images_remedy
         )  # fmt: skip

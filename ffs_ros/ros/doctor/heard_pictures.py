@@ -7,7 +7,6 @@ from typing import Any
 from ffs_ros.calibration import Calibration
 from ffs_ros.errors import FfsError
 from ffs_ros.finding import Finding, Level
-from ffs_ros.geometry import StereoCamera
 from ffs_ros.matcher import check_pair
 from ffs_ros.ros.doctor.images import Images, Sample
 from ffs_ros.wire import errors_of, rgb_from_message
@@ -41,8 +40,16 @@ class HeardPictures:
             check_pair(left_HW3, right_HW3)
         except FfsError as error:
             self._unusable = [Finding("unusable image", Level.ERROR, str(error))]
-        else:
-            self._images.offer(Sample(left_HW3, right_HW3, self._principal_point_difference_px()))
+            return
+        try:
+            calibrated = self._calibration.of_pair(*self.newest)
+        except FfsError:  # a finding of its own
+            if not self._calibration.rectify:
+                self._images.offer(Sample(left_HW3, right_HW3, 0.0))
+            return
+        if calibrated.rectification is not None:
+            left_HW3, right_HW3 = calibrated.rectification.images(left_HW3, right_HW3)
+        self._images.offer(Sample(left_HW3, right_HW3, calibrated.camera.principal_point_difference_px))
 
     def look(self) -> list[Finding]:
         """What is wrong with them; the last look."""
@@ -54,10 +61,3 @@ class HeardPictures:
     def close(self) -> None:
         """Look at no more."""
         self._images.close()
-
-    def _principal_point_difference_px(self) -> float:
-        try:
-            camera = StereoCamera.from_camera_info(self._calibration.left, self._calibration.right)
-        except FfsError:  # a finding of its own
-            return 0.0
-        return camera.principal_point_difference_px

@@ -27,7 +27,7 @@ def report(seen: Examination, findings: Sequence[Finding], images: Sequence[str]
     lines = [*_inputs(seen), *_pairs(seen), *_around(seen)]
     if not seen.pairing.left.received and not seen.pairing.right.received:
         lines.append(_line("images here", ", ".join(images) or "none on this graph"))
-    remaps = [f"-r {name}:={topic}" for name, topic in seen.topics.remaps.items() if topic != f"/{name}"]
+    remaps = [f"-r {name}:={topic}" for name, topic in seen.remaps.items() if topic != f"/{name}"]
     if remaps:
         lines.append(_line("for the node", f"--ros-args {' '.join(remaps)}"))
     lines.append("")

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{side}-info", metavar="TOPIC", default="", help="its CameraInfo (default: camera_info beside the image)"
         )
+    parser.add_argument("--rectify", action="store_true", help="the images are raw, for a node that rectifies them")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long to listen (default: %(default)g)")
     parser.add_argument(
         "--tolerance", metavar="SECONDS", type=float, default=0.0,

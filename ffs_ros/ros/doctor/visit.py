@@ -16,7 +16,7 @@ from ffs_ros.finding import Level
 from ffs_ros.ros.doctor.examination import Examination
 from ffs_ros.ros.doctor.report import report
 from ffs_ros.stereo_topics import StereoTopics, image_topics, stereo_topics
-from ffs_ros.topics import LEFT_IMAGE, RIGHT_IMAGE
+from ffs_ros.topics import LEFT_IMAGE, RAW_LEFT_IMAGE, RAW_RIGHT_IMAGE, RIGHT_IMAGE
 
 DISCOVERY_S = 3.0
 """How long topics may take to be discovered; those that are asked for are waited for no longer than they take."""
@@ -31,7 +31,7 @@ def visit(args: argparse.Namespace) -> bool:
     """
     with _searching() as search:
         topics, images = _find(args, search)
-        with Examination(search, topics, args.tolerance) as examination:
+        with Examination(search, topics, args.tolerance, args.rectify) as examination:
             print(f"listening to {topics.left} and {topics.right} for {args.seconds:g} s ...", flush=True)
             examination.listen(args.seconds)
             findings = examination.findings()
@@ -61,34 +61,34 @@ def _find(args: argparse.Namespace, search: Any) -> tuple[StereoTopics, list[str
     """The camera that the user means, and all topics with images."""
     namespace = _full_name(args.namespace).rstrip("/")
     names = [_full_name(getattr(args, side)) for side in ("left", "right")]
-    wanted = [name for name in names if name] or [f"{namespace}/{topic}" for topic in (LEFT_IMAGE, RIGHT_IMAGE)]
+    wanted = [name for name in names if name] or list(_default(namespace, args.rectify)[:2])
     begin = time.monotonic()
     while not all(search.count_publishers(name) for name in wanted):
         waited_s = time.monotonic() - begin
-        settled = waited_s > _SETTLED_S and not any(names) and stereo_topics(_images(search, namespace))
+        settled = waited_s > _SETTLED_S and not any(names) and stereo_topics(_images(search, namespace), args.rectify)
         if settled or waited_s > DISCOVERY_S:
             break
         time.sleep(0.05)
     images = _images(search)
-    topics = choose(names[0], names[1], namespace, images)
+    topics = choose(names[0], names[1], namespace, images, args.rectify)
     infos = [_full_name(getattr(args, f"{side}_info")) for side in ("left", "right")]
     return topics._replace(left_info=infos[0] or topics.left_info, right_info=infos[1] or topics.right_info), images
 
 
-def choose(left: str, right: str, namespace: str, images: list[str]) -> StereoTopics:
+def choose(left: str, right: str, namespace: str, images: list[str], rectify: bool = False) -> StereoTopics:
     """The camera that is meant by full names (or none, or one of the two) among ``images`` in a graph.
 
     Raises FfsError where that is not clear.
     """
     if left and right:
         return StereoTopics.of_images(left, right)
-    cameras = stereo_topics([name for name in images if name.startswith(f"{namespace}/")])
+    cameras = stereo_topics([name for name in images if name.startswith(f"{namespace}/")], rectify)
     if left or right:
         given, missing = ("left", "right") if left else ("right", "left")
         for camera in stereo_topics_with(left or right, images):
             return camera
         raise FfsError(f"--{given} is given, and no topic looks like its other side; give --{missing} too")
-    default = StereoTopics.of_images(f"{namespace}/{LEFT_IMAGE}", f"{namespace}/{RIGHT_IMAGE}")
+    default = _default(namespace, rectify)
     if default.left in images or default.right in images or not cameras:
         return default
     if len(cameras) > 1:
@@ -101,6 +101,12 @@ def stereo_topics_with(image: str, images: list[str]) -> list[StereoTopics]:
     """Those pairs of ``images`` that ``image`` is half of, whichever others its camera has."""
     others = [name for name in images if name.rpartition("/")[2] == image.rpartition("/")[2]]
     return [camera for camera in stereo_topics(sorted({image, *others})) if image in camera[:2]]
+
+
+def _default(namespace: str, rectify: bool) -> StereoTopics:
+    """What a node without remaps takes."""
+    left, right = (RAW_LEFT_IMAGE, RAW_RIGHT_IMAGE) if rectify else (LEFT_IMAGE, RIGHT_IMAGE)
+    return StereoTopics.of_images(f"{namespace}/{left}", f"{namespace}/{right}")
 
 
 def _images(node: Any, namespace: str = "") -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import pytest
 
@@ -123,8 +126,6 @@ def test_the_node_that_runs_is_quoted(doctor: Callable[..., Said], graph: Graph)
 
 def test_a_calibration_that_was_sent_once_is_heard(doctor: Callable[..., Said], graph: Graph, scene: Any) -> None:
     """A driver that latches its CameraInfo; packed images are unpacked."""
-    import cv2
-
     once = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     header = graph.next_header()
     for side, info in zip(("left", "right"), camera_infos(scene.camera), strict=True):
@@ -149,6 +150,60 @@ def test_a_calibration_that_was_sent_once_is_heard(doctor: Callable[..., Said], 
     assert said.code == 0, said
     assert "/cam/right/image_rect/compressed" in said.out
     assert "from /stereo_test (reliable, transient_local), sensor_msgs/msg/CameraInfo" in said.out
+
+
+def euroc_infos(folder: Path) -> list[CameraInfo]:
+    """Both CameraInfo of the real camera, with OpenCV's rectification of its calibration."""
+    yaml = pytest.importorskip("yaml")
+    texts = [(folder / f"cam{index}.sensor.yaml").read_text(encoding="utf-8") for index in (0, 1)]
+    facts = [yaml.safe_load(text.replace("%YAML:1.0", "")) for text in texts]
+    matrices = [np.array([[f, 0, u], [0, g, v], [0, 0, 1]]) for f, g, u, v in (one["intrinsics"] for one in facts)]
+    lenses = [np.array(one["distortion_coefficients"]) for one in facts]
+    body_of = [np.array(one["T_BS"]["data"]).reshape(4, 4) for one in facts]
+    right_of_left = np.linalg.inv(body_of[1]) @ body_of[0]
+    turn, shift = right_of_left[:3, :3].copy(), right_of_left[:3, 3:].copy()
+    rotations_and_projections = cv2.stereoRectify(
+        matrices[0], lenses[0], matrices[1], lenses[1], (752, 480), turn, shift, alpha=0
+    )[:4]
+    infos = []
+    for index in (0, 1):
+        info = CameraInfo(width=752, height=480, distortion_model="plumb_bob", d=lenses[index].tolist())
+        info.k = matrices[index].ravel().tolist()
+        info.r = rotations_and_projections[index].ravel().tolist()
+        info.p = rotations_and_projections[2 + index].ravel().tolist()
+        infos.append(info)
+    return infos
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+def test_a_real_raw_camera(
+    doctor: Callable[..., Said], graph: Graph, raw_pairs: Any, shared: Path, rectify: bool
+) -> None:
+    """EuRoC's raw images are found not to be rectified, by how much; as a node that rectifies sees them all is well."""
+    infos = euroc_infos(shared / "data" / "stereo" / "euroc_v101_raw")
+    for side in ("left", "right"):
+        topic = f"/euroc/{side}/image_raw"
+        graph.publishers[topic] = graph.node.create_publisher(Image, topic, qos_profile_sensor_data)
+        topic = f"/euroc/{side}/camera_info"
+        graph.publishers[topic] = graph.node.create_publisher(CameraInfo, topic, qos_profile_sensor_data)
+
+    def play() -> None:
+        header = graph.next_header()
+        for side, grey, info in zip(("left", "right"), raw_pairs["EuRoC 1403715273262142976.png"], infos, strict=True):
+            message = image_message(np.minimum(grey, 253) + RNG.integers(0, 3, grey.shape, np.uint8), "mono8")
+            message.header = info.header = header
+            graph.publish(f"/euroc/{side}/camera_info", info)
+            graph.publish(f"/euroc/{side}/image_raw", message)
+
+    said = doctor("/euroc", "--seconds", "3", *(["--rectify"] if rectify else []), play=play)
+    assert re.search(r"baseline +0\.110\d* m, fx = 436\.2\d* px", said.out)
+    if rectify:
+        assert said.code == 0, said
+        assert "-r left/image_raw:=/euroc/left/image_raw" in said.out
+    else:
+        assert said.code == 1
+        (error,) = (line for line in said.out.splitlines() if line.startswith("ERROR"))
+        assert re.match(r"ERROR: not rectified: .* differ by 11\.\d px over the image", error)
 
 
 @pytest.mark.parametrize(

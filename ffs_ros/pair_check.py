@@ -16,6 +16,8 @@ MOST_OFFSET_PX = 0.7
 """Largest vertical offset that counts as rectified. Of eleven rectified public pairs the worst has 0.5 px."""
 _LEAST_FEATURES = 20
 _CLEAR_MAJORITY = 0.9
+_MOST_YAW_PX = 8.0
+"""A calibration that is further off would show in the rows as well."""
 _ROUNDS = 5
 
 
@@ -39,7 +41,12 @@ def order_of_sides(matches: FeatureMatches, principal_point_difference_px: float
     least = max(_LEAST_FEATURES, _CLEAR_MAJORITY * (against_right + against_exchanged))
     if max(against_right, against_exchanged) < least:
         return Order.UNDECIDED
-    return Order.RIGHT if against_exchanged > against_right else Order.EXCHANGED
+    if against_exchanged > against_right:
+        return Order.RIGHT
+    nearest_px, middle_px, farthest_px = np.quantile(matches.disparity_N, (0.1, 0.5, 0.9))
+    if farthest_px - nearest_px < 2.0 * noise_px and infinity_px - middle_px < _MOST_YAW_PX:
+        return Order.UNDECIDED  # all of one small shift: a far scene and a calibration that is a little off
+    return Order.EXCHANGED
 
 
 class VerticalOffset(NamedTuple):

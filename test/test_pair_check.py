@@ -51,7 +51,9 @@ def rectified(shared: Any) -> Callable[[str], Pair]:
     ("disparity_px", "difference_px", "order"),
     [
         (5.0, 0.0, Order.RIGHT),
-        (-5.0, 0.0, Order.EXCHANGED),
+        (-5.0, 0.0, Order.UNDECIDED),  # a far scene and a calibration that is a little off
+        (lambda x, y: -5.0 - 2.0 * x, 0.0, Order.EXCHANGED),
+        (-20.0, 0.0, Order.EXCHANGED),
         (0.3, 0.0, Order.UNDECIDED),
         (-0.8, 0.0, Order.UNDECIDED),
         (lambda x, y: np.where(x > 0.0, 5.0, -5.0), 0.0, Order.UNDECIDED),

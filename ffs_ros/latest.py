@@ -57,13 +57,16 @@ class LatestSlot(Generic[Item]):
         with self._changed:
             return SlotCounts(self._put, self._replaced, self._taken)
 
-    def close(self) -> None:
-        """Let the item in work finish, drop the one that waits, and end the worker; calling it again does nothing."""
+    def close(self, longest_s: float | None = None) -> None:
+        """Let the item in work finish, drop the one that waits, and end the worker; calling it again does nothing.
+
+        After ``longest_s`` the item in work is waited for no longer.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
         if threading.current_thread() is not self._worker:
-            self._worker.join()
+            self._worker.join(longest_s)
 
     def _work(self) -> None:
         while True:

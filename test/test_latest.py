@@ -105,6 +105,19 @@ def test_close_finishes_the_item_in_work_and_drops_the_waiting_one() -> None:
     assert slot.counts == (2, 0, 1)
 
 
+def test_close_waits_no_longer_than_it_is_told() -> None:
+    """The item in work goes on, and is the last."""
+    handler = Handler()
+    slot = LatestSlot(handler, handler.on_error)
+    slot.put("in work")
+    handler.wait_until_started()
+    slot.close(0.01)
+    assert slot.put("late") is False
+    handler.release.release()
+    slot.close()
+    assert handler.seen == ["in work"]
+
+
 def test_the_handler_may_close_its_own_slot() -> None:
     """A handler that meets a fatal error can end the worker without waiting for itself."""
     done = threading.Event()

@@ -139,6 +139,8 @@ def _output(look: Look, since: Look, times: Sequence[FrameTimes]) -> Status:
         level, message = Level.OK, f"{rate_Hz:.1f} Hz" + (f", {latency} ms after the second image" if latency else "")
     elif new.unwanted:
         level, message = Level.OK, "nobody subscribes"
+    elif look.frames.in_flight:
+        level, message = Level.OK, f"the engine has been at one pair for {look.busy_s:.1f} s"
     else:
         level, message = Level.OK, "no pair has come" if look.active else "inactive"
     return Status("output", level, message, values)
@@ -153,7 +155,8 @@ def _engine(look: Look, since: Look, times: Sequence[FrameTimes]) -> Status:
         "pixels that were no numbers": str(look.non_finite_px),
         "opened again": str(look.opened_again),
     }
-    usual_s = max((one.inference_ns for one in times), default=0) / 1e9
+    # Also the newest before the window: a slow engine is at one pair for longer.
+    usual_s = max((one.inference_ns for one in (*times, *look.times[-1:])), default=0) / 1e9
     if look.fault is not None and look.fault.level >= Level.ERROR:
         return Status("engine", look.fault.level, look.fault.sentence, values)
     if look.busy_s > max(LONGEST_INFERENCE_S, TIMES_AS_LONG * usual_s):

@@ -87,7 +87,7 @@ def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None)
             node.destroy_node()
         if rclpy.ok():
             rclpy.shutdown()
-    if exit_code == ENGINE_LOST:
+    if exit_code == ENGINE_LOST or threading.active_count() > 1:
         _end(exit_code)
     if exit_code:
         sys.exit(exit_code)
@@ -120,7 +120,7 @@ def _end_in_any_case() -> None:
 
 
 def _end(exit_code: int) -> None:
-    """Without the interpreter's own end, in which libraries of a broken GPU crash."""
+    """Without the interpreter's own end, in which libraries of a broken GPU crash, and OpenCV if a thread uses it."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)

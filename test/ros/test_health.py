@@ -104,6 +104,11 @@ def test_stages_and_ages_are_percentiles_of_the_window() -> None:
     [
         ({}, Level.OK, "no pair has come"),
         ({"active": False}, Level.OK, "inactive"),
+        (
+            {"frames": more(paired=9, replaced=8), "busy_s": 6.5},
+            Level.OK,
+            "the engine has been at one pair for 6.5 s",
+        ),
         ({"frames": more(unwanted=3)}, Level.OK, "nobody subscribes"),
         (
             {"frames": more(published=30), "times": [times(START.at_ns)]},
@@ -143,6 +148,11 @@ def test_output_is_an_error_when_all_pairs_are_dropped(changes: dict[str, Any], 
         ),
         (
             {"busy_s": 11.0, "times": [times(START.at_ns, inference_ms=3000)], "frames": more(published=1)},
+            Level.OK,
+            "net.engine on TensorRT 10 fp16 (a GPU, GPU 0)",
+        ),
+        (
+            {"busy_s": 11.0, "times": [times(START.at_ns - 9_000 * MS, inference_ms=12_000)]},
             Level.OK,
             "net.engine on TensorRT 10 fp16 (a GPU, GPU 0)",
         ),

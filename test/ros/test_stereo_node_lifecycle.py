@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
-from stereo_graph import Graph, camera_infos, image_message
+from stereo_graph import Graph, camera_infos, image_message, wait_until
 
 from ffs_ros import live_engine
 from ffs_ros.geometry import StereoCamera
@@ -233,3 +233,34 @@ def test_losing_the_engine_under_a_manager_twenty_times(
         seen.append(held(node))
     check_flat(seen)
     assert node.trigger_configure() == SUCCESS
+
+
+STARVED = """
+import time
+from ffs_ros.ros import node
+from ffs_ros.ros.doctor import images
+
+def look(sample, topics):
+    print("looking", flush=True)
+    time.sleep(3600.0)
+
+images.findings_on = look
+node.REPORT_PERIOD_S = 0.2
+node.main()
+"""
+"""The node on a machine that leaves no time for looks at pictures, which have the lowest priority."""
+
+
+def test_a_look_at_pictures_that_takes_for_ever_holds_up_nothing(start_node: Callable[..., Any], graph: Graph) -> None:
+    """The process ends all the same, and well."""
+    node = start_node(engine="sgbm", program=("-c", STARVED))
+    left, right = (image_message(np.zeros((HEIGHT, WIDTH, 3), np.uint8)) for _ in range(2))
+    infos = camera_infos(CAMERA)
+    graph.wait_for_node()
+
+    def show_another() -> None:
+        graph.publish_pair(left, right, infos)
+        graph.spin()
+
+    wait_until(lambda: "looking" in node.said(), "a look at the pictures", show_another)
+    assert node.stop() == 0

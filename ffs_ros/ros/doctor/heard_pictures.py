@@ -23,7 +23,7 @@ class HeardPictures:
         self._seen: tuple[Any, Any] | None = None
         self._unusable: list[Finding] = []
         self._bugs: list[BaseException] = []
-        self._images = Images(topics, self._bugs.append, calm=1)
+        self._images = Images(topics, self._bugs.append, calm=1, polite=False)
 
     def sample(self) -> None:
         """Have the newest pair looked at, unless it was before."""

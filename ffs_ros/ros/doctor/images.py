@@ -64,15 +64,23 @@ class Images:
     """
 
     def __init__(
-        self, topics: tuple[str, str], on_bug: Callable[[BaseException], None], agreeing: int = 2, calm: int = CALM
+        self,
+        topics: tuple[str, str],
+        on_bug: Callable[[BaseException], None],
+        agreeing: int = 2,
+        calm: int = CALM,
+        polite: bool = True,
     ) -> None:
-        """``topics`` are the images' names, for the sentences; ``on_bug`` hears of exceptions, on the other thread."""
+        """``topics`` are the images' names, for the sentences; ``on_bug`` hears of exceptions, on the other thread,
+        which is ``polite`` beside the work on frames."""
         self._topics = topics
         self._calm = calm
         self._recent: deque[list[Finding]] = deque(maxlen=agreeing)
         self._contents: tuple[int, int] | None = None
         self._offered = 0
-        self._slot: LatestSlot[Sample] = LatestSlot(self._look_politely, on_bug, name="doctor")
+        self._slot: LatestSlot[Sample] = LatestSlot(
+            self._look_politely if polite else self.look_at, on_bug, name="doctor"
+        )
 
     def offer(self, sample: Sample) -> bool:
         """Leave a sample of the running stream and return at once, with whether it will be looked at."""
@@ -91,9 +99,9 @@ class Images:
             return []
         return [f for f in recent[-1] if all(f.name in {g.name for g in others} for others in recent)]
 
-    def close(self) -> None:
-        """Let the look at hand finish and end the thread."""
-        self._slot.close()
+    def close(self, longest_s: float | None = None) -> None:
+        """Let the look at hand finish, which is waited for no longer than ``longest_s``, and end the thread."""
+        self._slot.close(longest_s)
 
     def _look_politely(self, sample: Sample) -> None:
         """On the thread, which waits for the work on frames: their overhead was 5 ms so, on two CPUs with other work,

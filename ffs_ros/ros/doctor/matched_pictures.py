@@ -16,6 +16,8 @@ from ffs_ros.ros.throttle import ThrottledLog
 LOOKS_TO_REMEMBER = 6
 """What pictures said is over when so many looks have passed without new ones: an engine may be slow, or nobody wants
 any more."""
+LONGEST_CLOSE_S = 1.0
+"""On a machine whose processors are all busy a look, which waits for everybody, takes for ever."""
 
 
 class MatchedPictures:
@@ -44,7 +46,7 @@ class MatchedPictures:
 
     def close(self) -> None:
         """Look at no more."""
-        self._images.close()
+        self._images.close(LONGEST_CLOSE_S)
 
     def _report(self, bug: BaseException) -> None:
         """On the other thread, where an exception would go unseen."""

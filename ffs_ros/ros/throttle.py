@@ -12,7 +12,8 @@ PERIOD_S = 10.0
 
 LONGEST_SENTENCE = 1000
 """Sentences quote what came in, and a damaged message may hold an encoding of a megabyte."""
-_MOST_KINDS = 20
+_MOST_KINDS = 40
+"""More than the doctor and bad pairs have together."""
 _ANY_OTHER = ""
 _NUMBER = re.compile(r"[-+]?\d[\w.+-]*")
 

@@ -46,13 +46,21 @@ def test_kinds_do_not_hide_each_other() -> None:
     assert heard.sentences == ["step is 12 bytes", "data ends early", "P[3] = -1.5e-05"]
 
 
+def test_what_was_noticed_in_two_places_is_said_once() -> None:
+    """A dropped pair and the doctor have the same sentence; what stands before it makes no other kind."""
+    heard = Heard()
+    assert heard.log.warn("P[3] = 2", "a pair was dropped: ")
+    assert not heard.log.warn("P[3] = 2")
+    assert heard.sentences == ["a pair was dropped: P[3] = 2"]
+
+
 def test_damaged_messages_fill_neither_log_nor_memory() -> None:
-    """What says something new each time counts as one kind, once there are twenty."""
+    """What says something new each time counts as one kind, once there are forty."""
     heard = Heard()
     for word in range(1000):
         heard.log.warn("encoding " + "x" * word)
-    assert len(heard.sentences) == 21
-    assert len(heard.log._said_at) == 21
+    assert len(heard.sentences) == 41
+    assert len(heard.log._said_at) == 41
 
 
 def test_a_new_kind_is_heard_again_when_the_old_ones_are_past() -> None:
@@ -63,4 +71,4 @@ def test_a_new_kind_is_heard_again_when_the_old_ones_are_past() -> None:
     heard.now_s += 11.0
     heard.log.warn("the left image is empty")
     heard.log.warn("the right image is empty")
-    assert heard.sentences[21:] == ["the left image is empty", "the right image is empty"]
+    assert heard.sentences[41:] == ["the left image is empty", "the right image is empty"]

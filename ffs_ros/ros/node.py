@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -172,7 +172,7 @@ class StereoNode(LifecycleNode):
         )
         assert self.engine is not None
         assert self._outputs is not None
-        self.pipeline = Pipeline(self.engine, calibration, self._outputs, self.frames, self._parameter, self._now_ns)
+        self.pipeline = Pipeline(self.engine, calibration, self._outputs, self.frames, self._now_ns)
         self.inputs = Inputs(self, config, self.pairing, calibration, self._log, lost_images_remedy)
         pipeline = self.pipeline
         pictures = MatchedPictures(lambda: pipeline.newest, self.inputs.image_topics, self._log)
@@ -182,9 +182,6 @@ class StereoNode(LifecycleNode):
             REPORT_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self.get_logger().info(f"{' and '.join(self.inputs.image_topics)}: {self.pairing.describe()}")
-
-    def _parameter(self, name: str) -> Any:
-        return self.get_parameter(name).value
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -219,7 +216,8 @@ class StereoNode(LifecycleNode):
     def _deposit(self, left: Any, right: Any, arrival_ns: int) -> None:
         self.frames.count("paired")
         assert self._worker is not None
-        self.frames.count("replaced", self._worker.put(partial(self._process, left, right, arrival_ns)))
+        work = partial(self._process, left, right, arrival_ns, params.live_values(self))
+        self.frames.count("replaced", self._worker.put(work))
         time.sleep(HANDOVER_S)
 
     def _look(self) -> None:
@@ -236,7 +234,7 @@ class StereoNode(LifecycleNode):
         self.get_logger().fatal(str(self.failure))
         if self._diagnostics is not None:
             self._diagnostics.publish()
-        if self._parameter("autostart"):
+        if self.get_parameter("autostart").value:
             raise self.failure
         if self.inputs is not None:
             self.trigger_deactivate()
@@ -253,9 +251,9 @@ class StereoNode(LifecycleNode):
             self.engine.close()
             self.engine = None
 
-    def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
+    def _process(self, left: Any, right: Any, arrival_ns: int, live: Mapping[str, Any]) -> None:
         assert self.pipeline is not None
-        if self.pipeline.process(left, right, arrival_ns):
+        if self.pipeline.process(left, right, arrival_ns, live):
             newest = self.pipeline.newest
             self._pair_log.published(newest.disparity_HW.shape if newest else None)
 

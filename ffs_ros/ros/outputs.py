@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,24 +119,24 @@ class Outputs:
         header: Any,
         left_info: CameraInfo,
         matched: Matched | None,
-        parameter: Callable[[str], Any],
+        live: Mapping[str, Any],
     ) -> int:
         """Publish what is wanted of one pair and needs no second pass, under the left image's ``header``; gives the ns
         that the middleware took.
 
-        ``matched`` is None where nothing wanted needs it; ``parameter`` gives a live parameter's value by its name.
+        ``matched`` is None where nothing wanted needs it; ``live`` are the live parameters' values by name.
         Raises CalibrationError when the region of interest is not inside the image.
         """
         self._publish_ns = 0
         if wanted.second_pass:
             self._second_passes.start()
         if matched is not None:
-            limits = limits_of(parameter)
+            limits = limits_of(live)
             matched = matched._replace(disparity_HW=limits.applied(matched.disparity_HW, matched.camera))
             if wanted.disparity:
                 self._publish_disparity(header, matched, limits)
             if wanted.depth or wanted.points:
-                depth_HW = self._publish_depth(header, matched, parameter("depth_encoding"), wanted.depth)
+                depth_HW = self._publish_depth(header, matched, live["depth_encoding"], wanted.depth)
                 if wanted.points:
                     self._publish_points(header, matched, depth_HW)
             if wanted.colours:
@@ -151,10 +151,10 @@ class Outputs:
         header: Any,
         matched: Matched,
         right_disparity_HW: np.ndarray,
-        parameter: Callable[[str], Any],
+        live: Mapping[str, Any],
     ) -> None:
         """Publish what else is wanted of a pair; ``right_disparity_HW`` is what was found from the right camera."""
-        limited_HW = limits_of(parameter).applied(matched.disparity_HW, matched.camera)
+        limited_HW = limits_of(live).applied(matched.disparity_HW, matched.camera)
         agreed = agreement(limited_HW, right_disparity_HW)
         if wanted.confidence:
             self._publish_image("confidence", header, agreed.confidence_HW, "32FC1")
@@ -206,13 +206,13 @@ class Outputs:
             node.destroy_lifecycle_publisher(publisher)
 
 
-def limits_of(parameter: Callable[[str], Any]) -> Limits:
-    """The limits that the parameters set now."""
+def limits_of(live: Mapping[str, Any]) -> Limits:
+    """The limits that these parameters set."""
     return Limits(
-        parameter("min_depth"),
-        parameter("max_depth"),
-        parameter("roi_x_offset"),
-        parameter("roi_y_offset"),
-        parameter("roi_width"),
-        parameter("roi_height"),
+        live["min_depth"],
+        live["max_depth"],
+        live["roi_x_offset"],
+        live["roi_y_offset"],
+        live["roi_width"],
+        live["roi_height"],
     )

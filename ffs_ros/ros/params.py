@@ -27,6 +27,7 @@ _ROS_TYPES = {
     str: ParameterType.PARAMETER_STRING,
 }
 _KIND_NAMES = {bool: "true or false", int: "an integer", float: "a number with a decimal point", str: "a text"}
+_LIVE = tuple(name for name, (_, _, facts) in parameter_facts().items() if not facts.read_only)
 
 
 def declare(node: Node) -> None:
@@ -53,6 +54,14 @@ def declare(node: Node) -> None:
 def config_of(node: Node) -> NodeConfig:
     """The parameters' values now."""
     return NodeConfig(**{name: node.get_parameter(name).value for name in parameter_facts()})
+
+
+def live_values(node: Node) -> dict[str, Any]:
+    """Name -> value of those that may change while the node runs, as they are now.
+
+    On the executor's thread, where they change: another one would see half of a change of several.
+    """
+    return {name: node.get_parameter(name).value for name in _LIVE}
 
 
 def expected(kind: type, facts: ParameterFacts) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,15 +27,13 @@ class Pipeline:
         calibration: Calibration,
         outputs: Outputs,
         frames: FrameLog,
-        parameter: Callable[[str], Any],
         clock_ns: Callable[[], int],
     ) -> None:
-        """``parameter`` gives a live parameter's value by its name, ``clock_ns`` the node's time."""
+        """``clock_ns`` gives the node's time."""
         self._engine = engine
         self._calibration = calibration
         self._outputs = outputs
         self._frames = frames
-        self._parameter = parameter
         self._clock_ns = clock_ns
         self.newest: Matched | None = None
         """The pair that was matched last, for whoever looks at its pixels."""
@@ -47,21 +45,21 @@ class Pipeline:
         started_ns = self._started_ns
         return 0.0 if started_ns is None else (time.monotonic_ns() - started_ns) / 1e9
 
-    def process(self, left: Any, right: Any, arrival_ns: int) -> bool:
+    def process(self, left: Any, right: Any, arrival_ns: int, live: Mapping[str, Any]) -> bool:
         """Publish what is wanted of one pair, whose second image came at ``arrival_ns`` of the monotonic clock.
 
-        Gives whether anything was wanted.
+        ``live`` are the live parameters' values, by name, that hold for it. Gives whether anything was wanted.
         Raises EngineFailed when the engine failed, another FfsError for a pair that cannot be used, anything else for a
         bug; it is counted either way.
         """
         self._started_ns = time.monotonic_ns()
         fate = "failed"
         try:
-            wanted = self._outputs.wanted(self._parameter("confidence_rate"))
-            matched = self._publish(wanted, left, right, arrival_ns, self._started_ns) if any(wanted) else None
+            wanted = self._outputs.wanted(live["confidence_rate"])
+            matched = self._publish(wanted, left, right, arrival_ns, self._started_ns, live) if any(wanted) else None
             fate = "published" if any(wanted) else "unwanted"
             if matched is not None and wanted.second_pass:
-                self._publish_second_pass(wanted, left.header, matched)
+                self._publish_second_pass(wanted, left.header, matched, live)
             return any(wanted)
         except BaseException as error:
             if fate != "published":  # a second pass that fails takes nothing back
@@ -73,27 +71,29 @@ class Pipeline:
             self._frames.count(fate)
             self._started_ns = None
 
-    def _publish(self, wanted: Wanted, left: Any, right: Any, arrival_ns: int, started_ns: int) -> Matched | None:
+    def _publish(
+        self, wanted: Wanted, left: Any, right: Any, arrival_ns: int, started_ns: int, live: Mapping[str, Any]
+    ) -> Matched | None:
         """Gives what the engine answered, where that was needed."""
         matched = None
         # Before decoding, because it compares the size that a compressed image claims.
         camera, left_info, rectification = self._calibration.of_pair(left, right)
         if wanted.matching:
-            bit_depth = self._parameter("bit_depth")
+            bit_depth = live["bit_depth"]
             left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
             if rectification is not None:
                 left_HW3, right_HW3 = rectification.images(left_HW3, right_HW3)
         decoded_ns = time.monotonic_ns()
         if wanted.matching:
             matcher = self._engine.matcher
-            matcher.mask_out_of_view = self._parameter("mask_out_of_view")
+            matcher.mask_out_of_view = live["mask_out_of_view"]
             disparity_HW = self._engine.match(left_HW3, right_HW3)
             if rectification is not None:
                 rectification.mask_unseen(disparity_HW)
             max_disparity_px = matcher.max_disparity_px(*disparity_HW.shape)
             self.newest = matched = Matched(left_HW3, right_HW3, disparity_HW, camera, max_disparity_px)
         matched_ns = time.monotonic_ns()
-        publish_ns = self._outputs.publish(wanted, left.header, left_info, matched, self._parameter)
+        publish_ns = self._outputs.publish(wanted, left.header, left_info, matched, live)
         published_ns = time.monotonic_ns()
         stamp = stamp_ns(left)
         self._frames.times.append(
@@ -111,10 +111,10 @@ class Pipeline:
         )
         return matched
 
-    def _publish_second_pass(self, wanted: Wanted, header: Any, matched: Matched) -> None:
+    def _publish_second_pass(self, wanted: Wanted, header: Any, matched: Matched, live: Mapping[str, Any]) -> None:
         """After everything else of the pair, so that only the next one waits, and for no longer than a match."""
         right_disparity_HW = right_disparity(self._engine.match, matched.left_HW3, matched.right_HW3)
-        self._outputs.publish_second_pass(wanted, header, matched, right_disparity_HW, self._parameter)
+        self._outputs.publish_second_pass(wanted, header, matched, right_disparity_HW, live)
 
 
 def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:

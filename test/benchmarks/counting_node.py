@@ -101,9 +101,9 @@ class CountingNode(StereoNode):
                 )
             )
 
-    def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
+    def _process(self, left: Any, right: Any, arrival_ns: int, live: Mapping[str, Any]) -> None:
         published = self.frames.counts.published
-        super()._process(left, right, arrival_ns)
+        super()._process(left, right, arrival_ns, live)
         if self.keeps_times and self.frames.counts.published > published:
             newest = self.frames.times[-1]
             self.times.extend(getattr(newest, name) for name in Times._fields)

@@ -26,6 +26,7 @@ import threading
 import time
 from array import array
 from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,10 @@ class WatchedNode(StereoNode):
         self.reached_ns.append(stamp_ns(left))
         super()._deposit(left, right, arrival_ns)
 
-    def _process(self, left: Any, right: Any, arrival_ns: int) -> None:
+    def _process(self, left: Any, right: Any, arrival_ns: int, live: Mapping[str, Any]) -> None:
         published = self.frames.counts.published
         try:
-            super()._process(left, right, arrival_ns)
+            super()._process(left, right, arrival_ns, live)
         finally:
             if self.context.ok():  # otherwise nothing can be published any more: as good as overtaken
                 self.taken_ns.append(stamp_ns(left))

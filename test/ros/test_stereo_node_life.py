@@ -244,6 +244,26 @@ def test_every_pair_is_accounted_for(graph: Graph, managed: Any, messages: list[
         assert set(stamps) & set(messages_by_stamp) == {stamps[0], stamps[-1]}
 
 
+def test_a_pair_keeps_the_parameters_that_it_came_with(graph: Graph, managed: Any, messages: list[Any]) -> None:
+    """Changes meet the next pair, all at once: while one is in work nothing of it gets half of them."""
+    node, engine = managed
+    infos = camera_infos(CAMERA)
+    graph.exchange(*messages, infos)
+    engine.go.clear()
+    before = node.frames.counts.paired
+    stamp_ns = graph.publish_pair(*messages, infos)
+    graph.wait(lambda: node.frames.counts.paired == before + 1, "the pair's arrival")
+    changed = {"roi_x_offset": 40, "roi_width": 8, "depth_encoding": "16UC1"}
+    assert node.set_parameters_atomically([Parameter(name, value=value) for name, value in changed.items()]).successful
+    engine.go.set()
+    graph.wait(lambda: all(stamp_ns in received for received in graph.received.values()), "the pair's outputs")
+    assert graph.received["disparity"][stamp_ns].valid_window.x_offset == 0
+    assert graph.received["depth/image_rect"][stamp_ns].encoding == "32FC1"
+    after = graph.exchange(*messages, infos)
+    assert (after.disparity.valid_window.x_offset, after.disparity.valid_window.width) == (40, 8)
+    assert after.depth.encoding == "16UC1"
+
+
 def test_a_pair_that_nobody_wants_is_not_matched(graph: Graph, managed: Any, messages: list[Any]) -> None:
     """Without subscribers the engine rests and the pair is counted; CameraInfo alone needs no engine either."""
     node, engine = managed

@@ -277,8 +277,8 @@ def test_confidence_and_occlusion_of_two_walls(graph: Graph, managed: Any, walls
         assert message.header.frame_id == "camera_left_optical_frame"
 
     node.set_parameters([Parameter("roi_height", value=7)])
-    newest = max(received["confidence"])
-    send_until(graph, lambda: max(received["confidence"]) > newest + 200_000_000, walls, WALLS)
+    changed_ns = graph.publish_pair(*walls, camera_infos(WALLS))
+    send_until(graph, lambda: max(received["confidence"]) >= changed_ns, walls, WALLS)
     assert not pixels_of(received["confidence"][max(received["confidence"])])[7:].any()
 
 

@@ -25,8 +25,8 @@ import tempfile
 import threading
 import time
 from array import array
-from functools import partial
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+
 from ffs_ros.advice import cannot_read
 from ffs_ros.errors import CalibrationError, FileError
 from ffs_ros.geometry import StereoCamera
@@ -22,6 +24,14 @@ FORMATS = """\
   K.txt                 nine numbers of K, then the baseline in metres
   KITTI                 P_rect_02:, P_rect_03:, S_rect_02:, or P2:/P3:, or P0:/P1:
   camera_calibration    left.yaml with right.yaml beside it"""
+
+_ROS_MATRICES: dict[str, tuple[str, int | None]] = {
+    "k": ("camera_matrix", 9),
+    "d": ("distortion_coefficients", None),
+    "r": ("rectification_matrix", 9),
+    "p": ("projection_matrix", 12),
+}
+"""Of camera_calibration's files: what CameraInfo calls them, and how many numbers they have."""
 
 _KNOWN = "Middlebury's or KITTI's calib.txt, K.txt or camera_calibration's left.yaml (ffs infer --help shows them)"
 
@@ -45,6 +55,21 @@ def read_camera(path: str | Path, image_size: Size | None = None) -> StereoCamer
             except CalibrationError as error:
                 raise CalibrationError(f"{path}: {error}") from error
     raise FileError(f"{path} is no calibration that is known here: expected {_KNOWN}")
+
+
+def read_camera_infos(path: str | Path, image_size: Size | None = None) -> tuple[SimpleNamespace, SimpleNamespace]:
+    """Both ``sensor_msgs/CameraInfo``: ``width``, ``height``, ``distortion_model``, ``k``, ``d``, ``r`` and ``p``.
+
+    Files of camera_calibration hold all of it, for raw images; of others it is the rectified images'. Raises as
+    ``read_camera``.
+    """
+    path = Path(path)
+    camera = read_camera(path, image_size)  # whatever is wrong with it
+    text = _text_of(path)
+    if re.search(_ROS_YAML, text, re.MULTILINE):
+        left, right = _ros_yaml_infos(path, text)
+        return left, right
+    return _rectified_info(camera, "left"), _rectified_info(camera, "right")
 
 
 def _text_of(path: Path) -> str:
@@ -105,6 +130,10 @@ def _kitti(path: Path, text: str, image_size: Size | None) -> StereoCamera:
 
 
 def _ros_yaml(path: Path, text: str, image_size: Size | None) -> StereoCamera:
+    return StereoCamera.from_camera_info(*_ros_yaml_infos(path, text))
+
+
+def _ros_yaml_infos(path: Path, text: str) -> list[SimpleNamespace]:
     sides = ("left", "right")
     own = next((side for side in sides if side in path.name), None)
     if own is None:
@@ -116,25 +145,44 @@ def _ros_yaml(path: Path, text: str, image_size: Size | None) -> StereoCamera:
     texts = {own: text, other: _text_of(beside)}
     infos = []
     for side in sides:
-        entries = dict(re.findall(r"^(image_width|image_height):(.*)$", texts[side], re.MULTILINE))
-        matrix = re.search(r"^projection_matrix:.*?\bdata:(.*?)(?=^[A-Za-z]|\Z)", texts[side], re.MULTILINE | re.DOTALL)
-        entries["projection_matrix"] = matrix[1] if matrix else ""
+        entries = dict(re.findall(r"^(image_width|image_height|distortion_model):(.*)$", texts[side], re.MULTILINE))
         width, height = (int(_numbers(entries, name, 1)[0]) for name in ("image_width", "image_height"))
-        infos.append(SimpleNamespace(width=width, height=height, p=_numbers(entries, "projection_matrix", 12)))
-    return StereoCamera.from_camera_info(*infos)
+        info = SimpleNamespace(width=width, height=height, distortion_model=entries.get("distortion_model", "").strip())
+        for name, (key, count) in _ROS_MATRICES.items():
+            matrix = re.search(rf"^{key}:.*?\bdata:(.*?)(?=^[A-Za-z]|\Z)", texts[side], re.MULTILINE | re.DOTALL)
+            numbers = {key: matrix[1] if matrix else ""}
+            setattr(info, name, _numbers(numbers, key, count) if matrix or name == "p" else [])
+        infos.append(info)
+    return infos
 
 
+def _rectified_info(camera: StereoCamera, side: str) -> SimpleNamespace:
+    k = camera.matrix(side).ravel().tolist()
+    offset = -camera.fx_px * camera.baseline_m if side == "right" else 0.0
+    return SimpleNamespace(
+        width=camera.width,
+        height=camera.height,
+        distortion_model="plumb_bob",
+        k=k,
+        d=[0.0] * 5,
+        r=np.eye(3).ravel().tolist(),
+        p=[*k[:3], offset, *k[3:6], 0.0, *k[6:], 0.0],
+    )
+
+
+_ROS_YAML = r"^projection_matrix:"
 _READERS: tuple[tuple[str, Callable[[Path, str, Size | None], StereoCamera]], ...] = (
     (r"^[ \t]*cam0[ \t]*=", _middlebury),
-    (r"^projection_matrix:", _ros_yaml),
+    (_ROS_YAML, _ros_yaml),
     (r"^[ \t]*P(_rect_0)?\d[ \t]*:", _kitti),
     (rf"^[ \t]*{_NUMBER}([ \t,]+{_NUMBER}){{2}}", _k_and_baseline),
 )
 
 
-def _numbers(entries: dict[str, str], name: str, count: int) -> list[float]:
+def _numbers(entries: dict[str, str], name: str, count: int | None) -> list[float]:
+    """``count`` of them; any number for None."""
     values = [float(number) for number in re.findall(_NUMBER, entries.get(name, ""))]
-    if len(values) != count:
+    if count is not None and len(values) != count:
         found = f"{name} has {len(values)} numbers" if name in entries else f"there is no {name}"
         raise CalibrationError(f"{found}: expected {count}")
     if not all(map(math.isfinite, values)):

@@ -18,9 +18,9 @@ from ffs_ros.errors import CalibrationError
 # that, but not for what would shift a match: a relative 1e-4 of fx is 0.06 px at the border of a 1280 px wide image.
 _FOCAL_TOLERANCE = 1e-4
 _ROW_TOLERANCE_PX = 0.1
-_FORM = {1: 0.0, 4: 0.0, 8: 0.0, 9: 0.0, 10: 1.0, 11: 0.0}
-"""What no rectified camera's P has otherwise: neither a skew nor a scale of its own."""
-_FORM_TOLERANCE = 1e-3
+_FORM = {1: (0.0, 1e-3), 4: (0.0, 1e-3), 8: (0.0, 1e-3), 9: (0.0, 1e-3), 10: (1.0, 1e-3), 11: (0.0, 0.01)}
+"""What no rectified camera's P has otherwise, and by how much it may be off: neither a skew nor a scale of its own, and
+no offset along the axis, of which KITTI's have some millimetres (P[11], in metres)."""
 _LARGEST = 1e6
 """No number of a camera is that large, in pixels or metres; products of larger ones overflow to an infinite depth."""
 _LEAST_OFFSET_px = 1e-6
@@ -241,8 +241,8 @@ class _Projection:
                 f"the {side} CameraInfo has P[0] = {p[0]:g} and P[5] = {p[5]:g}, so the camera is not calibrated: "
                 "expected focal lengths in pixels; run camera_calibration and publish its result"
             )
-        for index, value in _FORM.items():
-            if abs(p[index] - value) > _FORM_TOLERANCE:
+        for index, (value, tolerance) in _FORM.items():
+            if abs(p[index] - value) > tolerance:
                 raise CalibrationError(
                     f"the {side} CameraInfo has P[{index}] = {p[index]:g}: expected {value:g}, as P of a rectified "
                     "camera is fx 0 cx Tx, 0 fy cy Ty, 0 0 1 0; publish the result of a stereo calibration"

@@ -6,8 +6,9 @@ Legend of shapes: H and W rows and columns of the left image.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -86,3 +87,15 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+
+
+def limits_of(parameters: Mapping[str, Any]) -> Limits:
+    """The limits that the node's parameters set."""
+    return Limits(
+        parameters["min_depth"],
+        parameters["max_depth"],
+        parameters["roi_x_offset"],
+        parameters["roi_y_offset"],
+        parameters["roi_width"],
+        parameters["roi_height"],
+    )

@@ -7,9 +7,10 @@ nobody what it drops, so the arrivals are counted here, where they pass.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from ffs_ros import sync
@@ -22,15 +23,27 @@ OnPair = Callable[[Any, Any, int], None]
 """Called with the left image, the right image and the monotonic time in ns at which the second of them arrived."""
 
 
+class Unmatched(Enum):
+    """Why an image finds no partner."""
+
+    UNSTAMPED = "no stamp"
+    """It is negative, or 0 and not the first such."""
+    DOUBLED = "doubled"
+    """One with the same stamp came while it waited."""
+    ALONE = "no partner"
+    """More than ``queue_size`` images came while it waited."""
+    TIME_JUMPED = "time jumped back"
+    """While it waited."""
+    ENDED = "no partner when the images ended"
+
+
 @dataclass
 class Side:
     """What has been seen of one camera's images."""
 
     received: int = 0
-    unmatched: int = 0
-    """Images whose partner has not come and no longer can."""
-    unstamped: int = 0
-    """Images with a negative stamp, or after the first one with a stamp of 0; among the unmatched."""
+    unmatched_by: Counter[Unmatched] = field(default_factory=Counter)
+    """Why images found no partner."""
     recent_stamps_ns: deque[int] = field(default_factory=lambda: deque(maxlen=32))
     waiting_ns: list[int] = field(default_factory=list)
     """Stamps that may still find their partner, in order of arrival."""
@@ -38,6 +51,16 @@ class Side:
     """The image that came last, stamped or not."""
     newest_arrival_ns: int = 0
     """When that was, on the monotonic clock."""
+
+    @property
+    def unmatched(self) -> int:
+        """Images whose partner has not come and no longer can."""
+        return self.unmatched_by.total()
+
+    @property
+    def unstamped(self) -> int:
+        """Those without a stamp, among the unmatched."""
+        return self.unmatched_by[Unmatched.UNSTAMPED]
 
     @property
     def newest_stamp_ns(self) -> int | None:
@@ -65,7 +88,7 @@ class Pairing:
         self.filters = filters
         self._on_pair = on_pair
         self._completed: list[tuple[Any, Any]] = []
-        self._reset()
+        self._start()
 
     def describe(self) -> str:
         """How images are paired, for the log."""
@@ -84,7 +107,7 @@ class Pairing:
 
     def clear(self) -> None:
         """Give up what waits for a partner, for example because no more images will come."""
-        self._reset()
+        self._give_up(Unmatched.ENDED)
 
     def _add(self, side: Side, side_filter: Any, image: Any) -> None:
         arrival_ns = time.monotonic_ns()
@@ -94,24 +117,23 @@ class Pairing:
             # No time at all: message_filters raises, with its lock taken for good. Or all alike: once one is lost, each
             # would pair with another's partner for ever, a wrong depth.
             side.received += 1
-            side.unmatched += 1
-            side.unstamped += 1
+            side.unmatched_by[Unmatched.UNSTAMPED] += 1
             return
         newest_ns = side.newest_stamp_ns
         if newest_ns is not None and stamp_ns < newest_ns - JUMP_BACK_NS:
             # Full of later stamps, the queues would drop every new image on arrival.
             self.jumps_back += 1
-            self._reset()
+            self._give_up(Unmatched.TIME_JUMPED)
             side_filter = self._left_filter if side is self.left else self._right_filter
         side.received += 1
         side.recent_stamps_ns.append(stamp_ns)
         if stamp_ns in side.waiting_ns:
-            side.unmatched += 1  # it takes the place of one that waits
+            side.unmatched_by[Unmatched.DOUBLED] += 1  # it takes the place of one that waits
         else:
             side.waiting_ns.append(stamp_ns)
         if len(side.waiting_ns) > self.queue_size:
             side.waiting_ns.remove(min(side.waiting_ns))
-            side.unmatched += 1
+            side.unmatched_by[Unmatched.ALONE] += 1
         side_filter.signalMessage(image)
         # Only now, because message_filters calls back under a lock that an exception would leave taken for good.
         completed, self._completed = self._completed, []
@@ -126,12 +148,16 @@ class Pairing:
             if stamp_ns in side.waiting_ns:
                 side.waiting_ns.remove(stamp_ns)
 
-    def _reset(self) -> None:
-        """Start with empty queues: what waits will find no partner, and old stamps no longer tell the order."""
+    def _give_up(self, why: Unmatched) -> None:
+        """Start over: what waits will find no partner, and old stamps no longer tell the order."""
         for side in (self.left, self.right):
-            side.unmatched += len(side.waiting_ns)
+            side.unmatched_by[why] += len(side.waiting_ns)
             side.waiting_ns.clear()
             side.recent_stamps_ns.clear()
+        self._start()
+
+    def _start(self) -> None:
+        """With empty queues."""
         self._left_filter, self._right_filter = self.filters.SimpleFilter(), self.filters.SimpleFilter()
         inputs = [self._left_filter, self._right_filter]
         if self.approximate:

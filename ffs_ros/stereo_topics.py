@@ -59,6 +59,11 @@ def stereo_topics(images: Sequence[str], rectify: bool = False) -> list[StereoTo
     def suits(pair: tuple[str, str]) -> tuple[bool, bool, str]:
         return ("rect" in pair[0]) == rectify, pair[0].endswith(PACKED), pair[0]  # less is better
 
+    return [StereoTopics.of_images(*min(pairs, key=suits)) for pairs in stereo_pairs(images).values()]
+
+
+def stereo_pairs(images: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """All of them, by the beginning of a camera's names up to its left side's word, in order."""
     by_camera: dict[str, list[tuple[str, str]]] = {}
     for name in images:
         for left, right in _SIDES:
@@ -67,4 +72,4 @@ def stereo_topics(images: Sequence[str], rectify: bool = False) -> list[StereoTo
                 partner = name[: last.start()] + right + name[last.end() :]
                 if partner in images:
                     by_camera.setdefault(name[: last.end()], []).append((name, partner))
-    return [StereoTopics.of_images(*min(pairs, key=suits)) for _, pairs in sorted(by_camera.items())]
+    return dict(sorted(by_camera.items()))

@@ -19,3 +19,6 @@ OUTPUTS = {
     "occlusion": "occlusion",
 }
 """By what they are."""
+
+OUTPUT_DEPTH = 5
+"""Messages that the outputs, which are reliable, keep for a consumer that falls behind."""

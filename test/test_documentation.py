@@ -109,7 +109,8 @@ def test_doctor_md_lists_every_finding() -> None:
     rows = [line.split(" | ") for line in page.splitlines() if re.match(r"\| [a-zC]\w+ \w+[^|]* \| (ERROR|WARN)", line)]
     listed = {row[0].removeprefix("| "): set(row[1].split(", ")) for row in rows}
     found: dict[str, set[str]] = {}
-    for path in (ROOT / "ffs_ros" / "ros" / "doctor").glob("*.py"):
+    sources = [*(ROOT / "ffs_ros" / "ros" / "doctor").glob("*.py"), ROOT / "ffs_ros" / "unpaired_reason.py"]
+    for path in sources:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for name, level in _findings_in(node):
                 found.setdefault(name, set()).update(level)
@@ -125,7 +126,7 @@ def _findings_in(node: ast.AST) -> list[tuple[str, set[str]]]:
         name, level = node.args[:2]
     elif isinstance(node, ast.Tuple) and len(node.elts) == 3 and "Level." in ast.unparse(node.elts[1]):
         name, level = node.elts[:2]
-    elif isinstance(node, ast.FunctionDef) and node.name == "_reason":  # returns name and sentence
+    elif isinstance(node, ast.FunctionDef) and node.name == "unpaired_reason":  # returns name and sentence
         pairs = [part.value.elts[0] for part in ast.walk(node) if isinstance(part, ast.Return)]
         name, level = ast.Tuple(pairs), ast.Name("level")
     else:

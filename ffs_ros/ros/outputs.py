@@ -12,9 +12,10 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
 
 from ffs_ros.errors import FfsError
-from ffs_ros.geometry import StereoCamera, depth_from_disparity
+from ffs_ros.geometry import depth_from_disparity
 from ffs_ros.left_right_check import agreement
-from ffs_ros.limits import Limits
+from ffs_ros.limits import Limits, limits_of
+from ffs_ros.matched_pair import Matched
 from ffs_ros.message_fields import depth_fields, disparity_fields, image_fields, shown_range_px
 from ffs_ros.pace import Pace
 from ffs_ros.picture import colour_disparity
@@ -62,19 +63,6 @@ class Wanted(NamedTuple):
     def matching(self) -> bool:
         """Whether any of them needs the disparity."""
         return self.disparity or self.depth or self.points or self.colours or self.second_pass
-
-
-class Matched(NamedTuple):
-    """A pair and what the engine answered."""
-
-    left_HW3: np.ndarray
-    """uint8, RGB."""
-    right_HW3: np.ndarray
-    disparity_HW: np.ndarray
-    """float32, camera pixels, NaN where there is no answer."""
-    camera: StereoCamera
-    max_disparity_px: float
-    """The largest that could have been found."""
 
 
 class Outputs:
@@ -204,15 +192,3 @@ class Outputs:
         """Take the topics off the graph."""
         for publisher in self._publishers.values():
             node.destroy_lifecycle_publisher(publisher)
-
-
-def limits_of(live: Mapping[str, Any]) -> Limits:
-    """The limits that these parameters set."""
-    return Limits(
-        live["min_depth"],
-        live["max_depth"],
-        live["roi_x_offset"],
-        live["roi_y_offset"],
-        live["roi_width"],
-        live["roi_height"],
-    )

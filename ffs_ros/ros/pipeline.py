@@ -6,16 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from ffs_ros.calibration import Calibration
 from ffs_ros.errors import EngineFailed, FfsError
 from ffs_ros.left_right_check import right_disparity
 from ffs_ros.live_engine import LiveEngine
+from ffs_ros.matched_pair import Matched, matched_pair, rectified_images
 from ffs_ros.ros.frame_log import FrameLog, FrameTimes
-from ffs_ros.ros.outputs import Matched, Outputs, Wanted
+from ffs_ros.ros.outputs import Outputs, Wanted
 from ffs_ros.sync import stamp_ns
-from ffs_ros.wire import errors_of, rgb_from_message
 
 
 class Pipeline:
@@ -77,23 +75,14 @@ class Pipeline:
         """Gives what the engine answered, where that was needed."""
         matched = None
         # Before decoding, because it compares the size that a compressed image claims.
-        camera, left_info, rectification = self._calibration.of_pair(left, right)
+        calibrated = self._calibration.of_pair(left, right)
         if wanted.matching:
-            bit_depth = live["bit_depth"]
-            left_HW3, right_HW3 = _rgb("left", left, bit_depth), _rgb("right", right, bit_depth)
-            if rectification is not None:
-                left_HW3, right_HW3 = rectification.images(left_HW3, right_HW3)
+            images = rectified_images(left, right, calibrated, live["bit_depth"])
         decoded_ns = time.monotonic_ns()
         if wanted.matching:
-            matcher = self._engine.matcher
-            matcher.mask_out_of_view = live["mask_out_of_view"]
-            disparity_HW = self._engine.match(left_HW3, right_HW3)
-            if rectification is not None:
-                rectification.mask_unseen(disparity_HW)
-            max_disparity_px = matcher.max_disparity_px(*disparity_HW.shape)
-            self.newest = matched = Matched(left_HW3, right_HW3, disparity_HW, camera, max_disparity_px)
+            self.newest = matched = matched_pair(self._engine, images, calibrated, live["mask_out_of_view"])
         matched_ns = time.monotonic_ns()
-        publish_ns = self._outputs.publish(wanted, left.header, left_info, matched, live)
+        publish_ns = self._outputs.publish(wanted, left.header, calibrated.left_info, matched, live)
         published_ns = time.monotonic_ns()
         stamp = stamp_ns(left)
         self._frames.times.append(
@@ -115,8 +104,3 @@ class Pipeline:
         """After everything else of the pair, so that only the next one waits, and for no longer than a match."""
         right_disparity_HW = right_disparity(self._engine.match, matched.left_HW3, matched.right_HW3)
         self._outputs.publish_second_pass(wanted, header, matched, right_disparity_HW, live)
-
-
-def _rgb(side: str, image: Any, bit_depth: int) -> np.ndarray:
-    with errors_of(side):
-        return rgb_from_message(image, bit_depth)

@@ -15,10 +15,10 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from ffs_ros.errors import FfsError
+from ffs_ros.topics import OUTPUT_DEPTH
 
 _INPUT_DEPTH = 10
 """Images that may wait while Python takes another one: a third of a second at 30 Hz."""
-_OUTPUT_DEPTH = 5
 
 
 def input_qos() -> QoSProfile:
@@ -28,7 +28,7 @@ def input_qos() -> QoSProfile:
 
 def output_qos() -> QoSProfile:
     """Reliable, and shallow: a consumer that falls behind gets the newest. A new profile each time."""
-    return _keep_last(_OUTPUT_DEPTH, ReliabilityPolicy.RELIABLE)
+    return _keep_last(OUTPUT_DEPTH, ReliabilityPolicy.RELIABLE)
 
 
 def overridable() -> QoSOverridingOptions:

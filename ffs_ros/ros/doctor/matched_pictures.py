@@ -9,8 +9,8 @@ import numpy as np
 
 from ffs_ros.advice import few_answers
 from ffs_ros.finding import Finding, Level
+from ffs_ros.matched_pair import Matched
 from ffs_ros.ros.doctor.images import Images, Sample
-from ffs_ros.ros.outputs import Matched
 from ffs_ros.ros.throttle import ThrottledLog
 
 LOOKS_TO_REMEMBER = 6

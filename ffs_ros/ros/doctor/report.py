@@ -13,10 +13,10 @@ from ffs_ros.geometry import StereoCamera
 from ffs_ros.pairing import Side
 from ffs_ros.ros.doctor.examination import Examination
 from ffs_ros.ros.doctor.graph import full_name
-from ffs_ros.ros.doctor.unpaired import nearest_ns
 from ffs_ros.ros.transport import profile_warning
 from ffs_ros.sync import stamp_ns
 from ffs_ros.topics import LEFT_IMAGE, LEFT_INFO, RIGHT_IMAGE, RIGHT_INFO
+from ffs_ros.unpaired_reason import nearest_ns
 
 _COLUMN = 18
 _DISPARITY_TYPE = "stereo_msgs/msg/DisparityImage"

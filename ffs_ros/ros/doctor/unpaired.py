@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Set
 from typing import NamedTuple
 
 from ffs_ros.finding import Finding, Level
 from ffs_ros.pairing import Pairing
 from ffs_ros.ros.doctor.other_form import other_form
-
-_PERIODS_APART = 5
-"""Images that arrive together are not this many apart, even when some are lost."""
+from ffs_ros.unpaired_reason import unpaired_reason
 
 
 class Unpaired:
@@ -50,7 +47,8 @@ class Unpaired:
         if self._seen.unmatched == seen.unmatched and paired:
             return []
         grown = (now > before for now, before in zip(self._seen.unstamped, seen.unstamped, strict=True))
-        name, reason = self._reason(paired, list(itertools.compress(self._topics, grown)))
+        unstamped = list(itertools.compress(self._topics, grown))
+        name, reason = unpaired_reason(self._pairing, paired, unstamped, self._lost_images_remedy() or "")
         arrived = f"{left} left and {right} right images in {elapsed_s:.1f} s"
         return [Finding(name, level, f"of {arrived} {f'only {paired}' if paired else 'none'} paired: {reason}")]
 
@@ -76,37 +74,6 @@ class Unpaired:
     def _remedy(self) -> str:
         remedy = self._lost_images_remedy()
         return f"; {remedy}" if remedy else ""
-
-    def _reason(self, paired: int, unstamped: Sequence[str]) -> tuple[str, str]:
-        """The finding's name and why: clocks that disagree, stamps a little apart, or images that are missing."""
-        if unstamped:
-            which = " and ".join(unstamped)
-            return "stamps zero", f"{which} carry a stamp of 0 or less, no time; let the driver set header.stamp"
-        left, right = self._pairing.left.recent_stamps_ns, self._pairing.right.recent_stamps_ns
-        newest = f"newest stamps {left[-1] / 1e9:.6f} and {right[-1] / 1e9:.6f} s"
-        period_ns = _period_ns(left, right)
-        apart_ns = abs(left[-1] - right[-1])
-        if not paired and apart_ns > _PERIODS_APART * period_ns:
-            return "clocks disagree", (
-                f"their stamps are {apart_ns / 1e9:.3f} s apart ({newest}), so the two cameras' clocks disagree; "
-                "synchronise them (PTP, chrony) or let one driver stamp both"
-            )
-        approximate, tolerance_s = self._pairing.approximate, self._pairing.tolerance_s
-        beyond_ns = [n for n in nearest_ns(left, right) if n >= (tolerance_s * 1e9 if approximate else 1)]
-        shifted_ns = [n for n in beyond_ns if n <= period_ns / 2]
-        if 2 * len(shifted_ns) <= len(beyond_ns) or (paired and not approximate):
-            return "partners missing", f"the partners of the others never came{self._remedy()}"
-        rule = (
-            f"approximate_sync_tolerance_seconds is {tolerance_s:g}"
-            if approximate
-            else "only equal stamps pair (approximate_sync is off)"
-        )
-        low_ms, high_ms = min(shifted_ns) / 1e6, max(shifted_ns) / 1e6
-        return "stamps apart", (
-            f"their stamps are {low_ms:.3f} to {high_ms:.3f} ms apart ({newest}) and {rule}; trigger both cameras "
-            "together, or set approximate_sync: true and approximate_sync_tolerance_seconds: "
-            f"{_rounded_up(1.1e-3 * high_ms + 1e-6):g}, which is right only while nothing moves in between"
-        )
 
 
 def _jumped(jumps: int, elapsed_s: float) -> str:
@@ -137,23 +104,3 @@ class _Seen(NamedTuple):
             pairing.jumps_back,
             (left.unstamped, right.unstamped),
         )
-
-
-def nearest_ns(left: Sequence[int], right: Sequence[int]) -> list[int]:
-    """For each stamp of the side with the larger gaps, how far the other side's nearest is."""
-    sparse, dense = sorted((left, right), key=lambda stamps: (max(stamps) - min(stamps)) / len(stamps), reverse=True)
-    # The newest of one side may only be waiting for its partner.
-    settled = [stamp for stamp in sparse if min(dense) <= stamp <= max(dense)] or sparse
-    return [min(abs(stamp - partner) for partner in dense) for stamp in settled]
-
-
-def _period_ns(left: Sequence[int], right: Sequence[int]) -> float:
-    """The time between two images of a camera, which lost images do not stretch; a second where there is only one."""
-    gaps_ns = sorted(b - a for stamps in (left, right) for a, b in itertools.pairwise(sorted(stamps)) if b > a)
-    return gaps_ns[len(gaps_ns) // 10] if gaps_ns else 1e9
-
-
-def _rounded_up(value: float) -> float:
-    """To two digits, never below ``value``."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return math.ceil(value / unit) * unit

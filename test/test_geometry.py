@@ -98,6 +98,12 @@ def test_infos_that_would_give_a_wrong_depth_are_refused(left: Any, right: Any, 
         StereoCamera.from_camera_info(left, right)
 
 
+def test_small_offsets_of_the_cameras_places_are_accepted() -> None:
+    """KITTI's P has some in P[7] and P[11]."""
+    infos = [with_p(with_p(camera_info(cx=cx, tx=tx), 7, 2.2), 11, 2.7e-3) for cx, tx in ((320.0, 0.0), (310.0, -50.0))]
+    assert StereoCamera.from_camera_info(*infos) == CAMERA
+
+
 def test_rounded_calibration_files_are_accepted() -> None:
     """The two sides may differ by the rounding of a calibration file."""
     camera = StereoCamera.from_camera_info(camera_info(), camera_info(fx=500.001, fy=510.001, cy=240.01, tx=-50.0))

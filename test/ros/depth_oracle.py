@@ -92,7 +92,7 @@ def _camera_of(left_info: Any, right_info: Any) -> Camera | None:
         p, roi = [float(value) for value in info.p], info.roi
         if not all(map(math.isfinite, p)) or p[0] <= 0.0 or p[5] <= 0.0:
             return None
-        if max(abs(p[1]), abs(p[4])) > 1e-2 or max(abs(p[8]), abs(p[9]), abs(p[10] - 1.0), abs(p[11])) > 1e-2:
+        if max(abs(p[1]), abs(p[4])) > 1e-2 or max(abs(p[8]), abs(p[9]), abs(p[10] - 1.0)) > 1e-2:
             return None  # a skewed or scaled projection is not that of a rectified camera
         x, y = info.binning_x or 1, info.binning_y or 1
         size = (roi.height or info.height) // y, (roi.width or info.width) // x

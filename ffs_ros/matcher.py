@@ -5,6 +5,8 @@ Legend of shapes: H and W rows and columns of the camera's image, h and w of the
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ffs_ros.encodings import check_equal_sizes
@@ -13,6 +15,9 @@ from ffs_ros.engine.contract import OUTPUT, stereo_inputs
 from ffs_ros.engine_size import settled_size
 from ffs_ros.errors import EngineError, MessageError
 from ffs_ros.fit import MODES, InputFit
+
+_fit_of = functools.lru_cache(maxsize=16)(InputFit.of)
+"""Asked three times for each pair."""
 
 
 class StereoMatcher:
@@ -62,7 +67,7 @@ class StereoMatcher:
 
     def fit_of(self, height: int, width: int) -> InputFit:
         """How images of this size reach the engine. Raises EngineError when they cannot."""
-        return InputFit.of((height, width), self.engine_size, self.engine.info.size_multiple, self._fit)
+        return _fit_of((height, width), self.engine_size, self.engine.info.size_multiple, self._fit)
 
     def max_disparity_px(self, height: int, width: int) -> float:
         """The largest disparity that can be found on images of this size, in camera pixels."""

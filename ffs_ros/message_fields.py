@@ -79,6 +79,19 @@ def disparity_fields(
     )
 
 
+def depth_of_message(disparity_HW: np.ndarray, camera: StereoCamera) -> np.ndarray:
+    """The depth of the pixels that ``disparity_fields`` made: Z = f t / d in metres, NaN where d is 0.
+
+    They are written over, being in memory that the processor has near.
+    """
+    none_HW = None if disparity_HW.min() > 0.0 else cv2.compare(disparity_HW, 0.0, cv2.CMP_EQ)
+    with np.errstate(divide="ignore"):
+        depth_HW = np.divide(np.float32(camera.fx_px * camera.baseline_m), disparity_HW, out=disparity_HW)
+    if none_HW is not None:
+        cv2.copyTo(np.full_like(depth_HW, np.nan), none_HW, depth_HW)  # a NumPy mask takes up to seven times as long
+    return depth_HW
+
+
 def shown_range_px(camera: StereoCamera, max_disparity_px: float, limits: Limits) -> tuple[float, float]:
     """``min_disparity`` and ``max_disparity``: what was searched, up to ``max_disparity_px`` in camera pixels, within
     the limits; without the principal points' difference."""

@@ -8,7 +8,7 @@ import pytest
 from ffs_ros.errors import MessageError
 from ffs_ros.geometry import StereoCamera
 from ffs_ros.limits import Limits
-from ffs_ros.message_fields import depth_fields, disparity_fields, image_fields, shown_range_px
+from ffs_ros.message_fields import depth_fields, depth_of_message, disparity_fields, image_fields, shown_range_px
 
 VERGED = StereoCamera(4, 1, 500.0, 500.0, 320.0, 310.0, 240.0, 0.1)
 
@@ -34,6 +34,17 @@ def test_zero_disparity_of_a_verged_rig_is_an_answer() -> None:
     fields = disparity_fields(np.array([[0.0, np.nan]], np.float32), camera, max_disparity_px=64)
     np.testing.assert_array_equal(fields.image.data, np.float32([[52.25, 0.0]]))
     assert fields.max_disparity == 116.25
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_depth_of_the_message_is_focal_length_times_baseline_over_its_pixels(answered: bool) -> None:
+    """Z = f t / d of what is published, in the message's place; NaN, not infinity, where there is no answer."""
+    camera = StereoCamera(640, 480, 500.0, 500.0, 320.0, 316.0, 240.0, 0.1)
+    disparity_HW = np.array([[14.0, 54.0]] if answered else [[14.0, 54.0, 4.0, 3.0, np.nan]], np.float32)
+    pixels_HW = disparity_fields(disparity_HW, camera, 64.0).image.data
+    depth_HW = depth_of_message(pixels_HW, camera)
+    np.testing.assert_array_equal(depth_HW, np.array([[5.0, 1.0, *[np.nan] * (0 if answered else 3)]], np.float32))
+    assert np.shares_memory(depth_HW, pixels_HW)
 
 
 def test_limits_are_in_the_window_and_the_range() -> None:

@@ -12,11 +12,10 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
 
 from ffs_ros.errors import FfsError
-from ffs_ros.geometry import depth_from_disparity
 from ffs_ros.left_right_check import agreement
 from ffs_ros.limits import Limits, limits_of
 from ffs_ros.matched_pair import Matched
-from ffs_ros.message_fields import depth_fields, disparity_fields, image_fields, shown_range_px
+from ffs_ros.message_fields import depth_fields, depth_of_message, disparity_fields, image_fields, shown_range_px
 from ffs_ros.pace import Pace
 from ffs_ros.picture import colour_disparity
 from ffs_ros.point_cloud import pack_points
@@ -121,10 +120,12 @@ class Outputs:
         if matched is not None:
             limits = limits_of(live)
             matched = matched._replace(disparity_HW=limits.applied(matched.disparity_HW, matched.camera))
-            if wanted.disparity:
-                self._publish_disparity(header, matched, limits)
+            if wanted.disparity or wanted.depth or wanted.points:
+                pixels_HW = self._publish_disparity(header, matched, limits, wanted.disparity)
             if wanted.depth or wanted.points:
-                depth_HW = self._publish_depth(header, matched, live["depth_encoding"], wanted.depth)
+                depth_HW = depth_of_message(pixels_HW, matched.camera)
+                if wanted.depth:
+                    self._publish_depth(header, depth_HW, live["depth_encoding"])
                 if wanted.points:
                     self._publish_points(header, matched, depth_HW)
             if wanted.colours:
@@ -149,20 +150,19 @@ class Outputs:
         if wanted.occlusion:
             self._publish_image("occlusion", header, agreed.occluded_HW, "mono8")
 
-    def _publish_disparity(self, header: Any, matched: Matched, limits: Limits) -> None:
+    def _publish_disparity(self, header: Any, matched: Matched, limits: Limits, wanted: bool) -> np.ndarray:
+        """Publish the disparity if ``wanted``, and give the message's pixels, good until the next pair."""
         message = self._messages["disparity"]
         pixels_HW = data_of(message.image, matched.disparity_HW.shape)
         fields = disparity_fields(matched.disparity_HW, matched.camera, matched.max_disparity_px, limits, out=pixels_HW)
-        self._hand_over("disparity", fill_disparity(message, header, fields))
-
-    def _publish_depth(self, header: Any, matched: Matched, encoding: str, wanted: bool) -> np.ndarray:
-        """Publish the depth if ``wanted``, and give it: float32 (H,W) metres, good until the next pair."""
-        message = self._messages["depth"]
-        pixels_HW = data_of(message, matched.disparity_HW.shape) if encoding == "32FC1" else None
-        depth_HW = depth_from_disparity(matched.disparity_HW, matched.camera, out=pixels_HW)
         if wanted:
-            self._hand_over("depth", fill_image(message, header, depth_fields(depth_HW, encoding)))
-        return depth_HW
+            self._hand_over("disparity", fill_disparity(message, header, fields))
+        return pixels_HW
+
+    def _publish_depth(self, header: Any, depth_HW: np.ndarray, encoding: str) -> None:
+        # Metres lie where the disparity was, in memory that the processor has near, and so in its message.
+        message = self._messages["disparity"].image if encoding == "32FC1" else self._messages["depth"]
+        self._hand_over("depth", fill_image(message, header, depth_fields(depth_HW, encoding)))
 
     def _publish_points(self, header: Any, matched: Matched, depth_HW: np.ndarray) -> None:
         message = self._messages["points"]

@@ -76,8 +76,8 @@ def play(node_command: Sequence[str], images: Path, pairs: int, rate_hz: float, 
 
 
 def write_noise(path: Path, height: int, width: int) -> Path:
-    """Write images for ``play`` that mean nothing."""
-    left_HW3, right_HW3 = np.random.default_rng(0).integers(0, 200, (2, height, width, 3), np.uint8)
+    """Write images for ``play`` that mean nothing; the tiny engine answers every pixel of them, as a network does."""
+    left_HW3, right_HW3 = np.random.default_rng(0).integers(1, 200, (2, height, width, 3), np.uint8)
     np.savez(path, left=left_HW3, right=right_HW3)
     return path
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ffs_ros.advice import cannot_read
-from ffs_ros.errors import FileError
+from ffs_ros.errors import FileError, ListError
 
 _COLUMN = re.compile(r"""\s*(?:"(?P<double>[^"]+)"(?=\s|$)|'(?P<single>[^']+)'(?=\s|$)|(?P<bare>[^\s"'#]\S*))""")
 _REST_IS_COMMENT = re.compile(r"\s*(?:#.*)?$")
@@ -25,57 +26,95 @@ _REST_IS_COMMENT = re.compile(r"\s*(?:#.*)?$")
 class StereoSample(NamedTuple):
     """The files of one rectified pair and, where there is one, of its ground truth for the left image."""
 
-    left: Path
-    right: Path
-    disparity: Path | None = None
-    mask: Path | None = None
+    left: str
+    right: str
+    disparity: str | None = None
+    mask: str | None = None
     """Where the ground truth counts: see ``ground_truth.read_mask``."""
 
 
-def read_annotations(path: str | Path) -> list[StereoSample]:
-    """The pairs that the annotation file ``path`` lists, in its order, at least one.
+class AnnotationList:
+    """The pairs that an annotation file lists, in its order, at least one; read from the file whenever they are asked
+    for, so that a list of any length takes no memory.
 
     A relative path is meant from the list's folder when the file exists there, else from the working folder; whether
-    the files exist at all is for ``data_check``. Raises FileError, with the line's number, for what is not 2 to 4
-    columns.
+    the files exist at all is for who reads them.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark in front
-    except OSError as error:
-        raise FileError(cannot_read(path, error)) from error
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise FileError(f"{path} is not text: expected 'left right disparity' paths on each line")
-    samples = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        columns = _columns(f"{path}, line {number}", line)
-        if columns:
-            left, right, *truth = (_resolved(column, path.parent) for column in columns)
-            samples.append(StereoSample(left, right, *truth))
-    if not samples:
-        raise FileError(f"{path} lists no pair: expected 'left right disparity' paths on each line")
-    return samples
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises FileError for a file that is no list, ListError with every line that is not 2 to 4 columns."""
+        self.path = Path(path)
+        self._pairs = 0
+        wrong = ListError.of(self._counted())
+        if wrong:
+            raise wrong
+        if not self._pairs:
+            raise FileError(f"{self.path} lists no pair: expected 'left right disparity' paths on each line")
+
+    def __len__(self) -> int:
+        return self._pairs
+
+    def __iter__(self) -> Iterator[StereoSample]:
+        folder = str(self.path.parent)
+        for _, line in self._lines():
+            columns = _columns(line)
+            if columns:
+                yield StereoSample(*[path if path[0] == "/" else _resolved(path, folder) for path in columns])
+
+    def _counted(self) -> Iterator[str]:
+        """Counts the pairs; yields a sentence for each wrong line."""
+        for number, line in self._lines():
+            try:
+                columns = _columns(line)
+            except ValueError as error:
+                yield f"{self.path}, line {number}{error}"
+                continue
+            self._pairs += bool(columns)
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        not_text = f"{self.path} is not text: expected 'left right disparity' paths on each line"
+        try:
+            # Editors on Windows put a mark in front.
+            with self.path.open(encoding="utf-8-sig", newline="\n") as file:
+                for number, line in enumerate(file, start=1):
+                    if "\0" in line:
+                        raise FileError(not_text)
+                    yield number, line
+        except OSError as error:
+            raise FileError(cannot_read(self.path, error)) from error
+        except UnicodeDecodeError:
+            raise FileError(not_text) from None
 
 
-def _columns(place: str, line: str) -> list[str]:
-    columns, position = [], 0
-    while not _REST_IS_COMMENT.match(line, position):
-        column = _COLUMN.match(line, position)
-        if column is None:
-            raise FileError(f"{place}: a quote is not closed, holds nothing or ends inside a path; quote whole paths")
-        columns.append(column[column.lastgroup or 0])
-        position = column.end()
+def read_annotations(path: str | Path) -> list[StereoSample]:
+    """The pairs of an ``AnnotationList``, all at once. Raises FileError."""
+    return list(AnnotationList(path))
+
+
+def _columns(line: str) -> list[str]:
+    """None or 2 to 4 paths. Raises ValueError with what follows the line's number in a sentence."""
+    # Splitting is several times faster, and most lists have neither quotes nor comments.
+    columns = _quoted_columns(line) if '"' in line or "'" in line or "#" in line else line.split()
     if columns and not 2 <= len(columns) <= 4:
-        raise FileError(
-            f"{place} has {len(columns)} of 2 to 4 columns: expected 'left right', 'left right disparity' or 'left "
+        raise ValueError(
+            f" has {len(columns)} of 2 to 4 columns: expected 'left right', 'left right disparity' or 'left "
             "right disparity mask'; put a path with spaces in quotes"
         )
     return columns
 
 
-def _resolved(text: str, folder: Path) -> Path:
-    beside_the_list = folder / text
+def _quoted_columns(line: str) -> list[str]:
+    columns, position = [], 0
+    while not _REST_IS_COMMENT.match(line, position):
+        column = _COLUMN.match(line, position)
+        if column is None:
+            raise ValueError(": a quote is not closed, holds nothing or ends inside a path; quote whole paths")
+        columns.append(column[column.lastgroup or 0])
+        position = column.end()
+    return columns
+
+
+def _resolved(text: str, folder: str) -> str:
+    beside_the_list = os.path.join(folder, text)  # noqa: PTH118
     # Path.exists raises for names that are too long.
-    return beside_the_list if os.path.exists(beside_the_list) else Path(text)  # noqa: PTH110
+    return beside_the_list if os.path.exists(beside_the_list) else text  # noqa: PTH110

@@ -1,4 +1,4 @@
-"""``ffs VERB``: finds the verb, reads its arguments, and turns an FfsError into one line and exit code 2."""
+"""``ffs VERB``: finds the verb, reads its arguments, and turns an FfsError into a line and exit code 2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import NamedTuple, NoReturn
 
 from ffs_ros import __version__
-from ffs_ros.errors import FfsError
+from ffs_ros.errors import FfsError, ListError
 
 
 class Verb(NamedTuple):
@@ -29,6 +29,8 @@ VERBS = {
     ),
     "train": Verb("ffs_ros.tools.train", "finetune the network on annotated pairs, or train it on rendered scenes"),
     "doctor": Verb("ffs_ros.ros.doctor.verb", "why there is no depth: looks at the cameras on a running ROS graph"),
+    "eval": Verb("ffs_ros.tools.evaluate", "errors of an engine on pairs with ground truth, as numbers and as a page"),
+    "compare": Verb("ffs_ros.tools.compare", "drift between two engines over pairs, with a verdict"),
     "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint, ONNX file or engine is"),
 }
 EXAMPLES = """\
@@ -39,6 +41,8 @@ examples:
   ffs infer model.onnx left.png right.png -o out
   ffs build-engine model.onnx -o engines/model.engine
   ffs bench engines/model.engine --against sgbm
+  ffs eval model.onnx --list annotations.txt
+  ffs compare engines/model.engine model.onnx --list annotations.txt
   ffs train -e spec.yaml
   ffs doctor
 """
@@ -54,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _run(argv)
         sys.stdout.flush()
     except FfsError as error:
-        print("ffs:", " ".join(str(error).split("\n")), file=sys.stderr)
+        for sentence in error.args if isinstance(error, ListError) else [str(error)]:
+            print("ffs:", " ".join(sentence.split("\n")), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

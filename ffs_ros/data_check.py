@@ -98,7 +98,7 @@ def _read(sample: StereoSample, dataset_name: str) -> _Pair:
     if negative.size < truth_HW.size and np.all(negative == negative[:1]):  # -1, say, stands for unknown
         truth_HW[truth_HW < 0.0] = np.nan
     truth_HW[~keep_HW] = np.nan
-    return _Pair(left, right, disparity, left_HW3, right_HW3, truth_HW)
+    return _Pair(Path(left), Path(right), Path(disparity), left_HW3, right_HW3, truth_HW)
 
 
 def _findings_in_truth(pair: _Pair, max_disparity_px: float) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ only places that turn an ``FfsError`` into one line and an exit code.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -47,6 +48,29 @@ class MessageError(FfsError):
 
 class FileError(FfsError):
     """A file is missing, unreadable or not what it should be."""
+
+
+class ListError(FileError):
+    """Several things are wrong with files; ``args`` has one sentence for each."""
+
+    MOST_SENTENCES = 20
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+    @classmethod
+    def of(cls, sentences: Iterable[str]) -> ListError | None:
+        """An error with the first ``MOST_SENTENCES`` and the number of the others; None when there are none."""
+        first: list[str] = []
+        others = 0
+        for sentence in sentences:
+            if len(first) < cls.MOST_SENTENCES:
+                first.append(sentence)
+            else:
+                others += 1
+        if others:
+            first.append(f"and {others} more like these; correct these first")
+        return cls(*first) if first else None
 
 
 class CheckpointError(FileError):

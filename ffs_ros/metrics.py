@@ -13,7 +13,7 @@ Legend of shapes: H and W rows and columns of the left image.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +40,10 @@ class PairScores(NamedTuple):
     """How many counted."""
 
 
+_POOLED = PairScores._fields[:-1]
+_RMSE = _POOLED.index("rmse")
+
+
 def counted(truth_HW: np.ndarray, max_disparity_px: float) -> np.ndarray:
     """The pixels that count: bool (H,W), where 0 < truth < ``max_disparity_px``; NaN and inf never do."""
     with np.errstate(invalid="ignore"):
@@ -48,23 +52,22 @@ def counted(truth_HW: np.ndarray, max_disparity_px: float) -> np.ndarray:
 
 def end_point_error(disparity_HW: np.ndarray, truth_HW: np.ndarray, counted_HW: np.ndarray) -> float:
     """Mean of |disparity - truth|, px; NaN when a hole counts."""
-    return _mean(_errors(disparity_HW, truth_HW, counted_HW))
+    return _mean(errors_px(disparity_HW, truth_HW, counted_HW))
 
 
 def bad_pixels(disparity_HW: np.ndarray, truth_HW: np.ndarray, counted_HW: np.ndarray, threshold_px: float) -> float:
     """Share of pixels that are off by more than ``threshold_px``, or holes."""
-    return _mean(~(_errors(disparity_HW, truth_HW, counted_HW) <= threshold_px))
+    return share_above(errors_px(disparity_HW, truth_HW, counted_HW), threshold_px)
 
 
 def d1(disparity_HW: np.ndarray, truth_HW: np.ndarray, counted_HW: np.ndarray) -> float:
     """Share of pixels that are off by more than 3 px and by more than 5 % of the truth, or holes (KITTI 2015)."""
-    errors = _errors(disparity_HW, truth_HW, counted_HW)
-    return _mean(~((errors <= _D1_LEAST_px) | (errors <= _D1_LEAST_SHARE * truth_HW[counted_HW])))
+    return d1_of(errors_px(disparity_HW, truth_HW, counted_HW), truth_HW[counted_HW])
 
 
 def root_mean_square(disparity_HW: np.ndarray, truth_HW: np.ndarray, counted_HW: np.ndarray) -> float:
     """Square root of the mean of (disparity - truth)^2, px; NaN when a hole counts."""
-    return math.sqrt(_mean(_errors(disparity_HW, truth_HW, counted_HW) ** 2))
+    return math.sqrt(_mean(errors_px(disparity_HW, truth_HW, counted_HW) ** 2))
 
 
 def density(disparity_HW: np.ndarray, counted_HW: np.ndarray) -> float:
@@ -72,29 +75,93 @@ def density(disparity_HW: np.ndarray, counted_HW: np.ndarray) -> float:
     return _mean(np.isfinite(disparity_HW[counted_HW]))
 
 
+def errors_px(disparity_HW: np.ndarray, truth_HW: np.ndarray, counted_HW: np.ndarray) -> np.ndarray:
+    """|disparity - truth| where truth counts: float64 since millions are summed, (pixels,); NaN for a hole."""
+    disparity = disparity_HW[counted_HW].astype(np.float64)
+    if not np.isfinite(disparity).all():
+        disparity[~np.isfinite(disparity)] = np.nan
+    disparity -= truth_HW[counted_HW]
+    return np.abs(disparity, out=disparity)
+
+
+def share_above(errors: np.ndarray, threshold_px: float) -> float:
+    """Share of ``errors_px`` above a threshold, or of holes."""
+    return _mean(~(errors <= threshold_px))
+
+
+def d1_of(errors: np.ndarray, truth: np.ndarray) -> float:
+    """``d1`` of ``errors_px`` and the truth of the same pixels."""
+    return _mean(~((errors <= _D1_LEAST_px) | (errors <= _D1_LEAST_SHARE * truth)))
+
+
 def scores(disparity_HW: np.ndarray, truth_HW: np.ndarray, counted_HW: np.ndarray) -> PairScores:
     """Every metric of one pair."""
-    pair = disparity_HW, truth_HW, counted_HW
+    return scores_of(errors_px(disparity_HW, truth_HW, counted_HW), truth_HW[counted_HW])
+
+
+def scores_of(errors: np.ndarray, truth: np.ndarray) -> PairScores:
+    """Every metric of ``errors_px`` and the truth of the same pixels."""
     return PairScores(
-        epe=end_point_error(*pair),
-        bp1=bad_pixels(*pair, threshold_px=1.0),
-        bp2=bad_pixels(*pair, threshold_px=2.0),
-        bp3=bad_pixels(*pair, threshold_px=3.0),
-        d1=d1(*pair),
-        rmse=root_mean_square(*pair),
-        density=density(disparity_HW, counted_HW),
-        pixels=int(np.count_nonzero(counted_HW)),
+        epe=_mean(errors),
+        bp1=share_above(errors, 1.0),
+        bp2=share_above(errors, 2.0),
+        bp3=share_above(errors, 3.0),
+        d1=d1_of(errors, truth),
+        rmse=math.sqrt(_mean(errors**2)),
+        density=_mean(np.isfinite(errors)),
+        pixels=errors.size,
     )
 
 
-def pooled_per_image(pairs: Sequence[PairScores]) -> PairScores:
-    """Each pair weighs the same: means over the pairs in which a pixel counts."""
-    return _pooled([(pair, 1) for pair in pairs if pair.pixels], rmse_power=1)
+class Pool:
+    """Scores of many pairs, which are added one after the other: float64 sums in that order, so that it does not matter
+    who computed them. Pairs in which no pixel counts are left out."""
+
+    def __init__(self) -> None:
+        self.pairs = self.pixels = 0
+        self._sums = np.zeros(len(_POOLED))
+        self._pixel_sums = np.zeros(len(_POOLED))
+
+    def add(self, pair: PairScores) -> None:
+        """One more pair."""
+        if not pair.pixels:
+            return
+        self.pairs += 1
+        self.pixels += pair.pixels
+        values = np.array([getattr(pair, name) for name in _POOLED])
+        self._sums += values
+        values[_RMSE] **= 2
+        self._pixel_sums += values * pair.pixels
+
+    def per_image(self) -> PairScores:
+        """Each pair weighs the same."""
+        return self._means(self._sums, self.pairs)
+
+    def per_pixel(self) -> PairScores:
+        """Each pixel weighs the same, as if all pairs were one large image."""
+        pooled = self._means(self._pixel_sums, self.pixels)
+        return pooled._replace(rmse=math.sqrt(pooled.rmse))
+
+    def _means(self, sums: np.ndarray, weight: int) -> PairScores:
+        means = sums / weight if weight else np.full(len(sums), math.nan)
+        return PairScores._make([*map(float, means), self.pixels])
 
 
-def pooled_per_pixel(pairs: Sequence[PairScores]) -> PairScores:
-    """Each pixel weighs the same, as if all pairs were one large image."""
-    return _pooled([(pair, pair.pixels) for pair in pairs if pair.pixels], rmse_power=2)
+def pooled_per_image(pairs: Iterable[PairScores]) -> PairScores:
+    """``Pool.per_image`` of all."""
+    return _pool(pairs).per_image()
+
+
+def pooled_per_pixel(pairs: Iterable[PairScores]) -> PairScores:
+    """``Pool.per_pixel`` of all."""
+    return _pool(pairs).per_pixel()
+
+
+def _pool(pairs: Iterable[PairScores]) -> Pool:
+    pool = Pool()
+    for pair in pairs:
+        pool.add(pair)
+    return pool
 
 
 def filled(disparity_HW: np.ndarray) -> np.ndarray:
@@ -116,25 +183,5 @@ def _rows_filled(map_HW: np.ndarray) -> np.ndarray:
     return np.fmin(before, after)
 
 
-def _errors(disparity_HW: np.ndarray, truth_HW: np.ndarray, counted_HW: np.ndarray) -> np.ndarray:
-    """|disparity - truth| where truth counts, float64 since millions are summed; NaN for a hole."""
-    disparity = disparity_HW[counted_HW].astype(np.float64)
-    return np.abs(np.where(np.isfinite(disparity), disparity, np.nan) - truth_HW[counted_HW])
-
-
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else math.nan
-
-
-def _pooled(weighted: Sequence[tuple[PairScores, int]], rmse_power: int) -> PairScores:
-    weights = np.array([weight for _, weight in weighted], np.float64)
-
-    def mean(name: str, power: int = 1) -> float:
-        values = np.array([getattr(pair, name) for pair, _ in weighted], np.float64) ** power
-        return float(np.average(values, weights=weights)) ** (1 / power) if weighted else math.nan
-
-    return PairScores(
-        **{name: mean(name) for name in ("epe", "bp1", "bp2", "bp3", "d1", "density")},
-        rmse=mean("rmse", rmse_power),
-        pixels=sum(pair.pixels for pair, _ in weighted),
-    )

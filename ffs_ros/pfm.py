@@ -11,7 +11,7 @@ from ffs_ros.errors import FileError
 from ffs_ros.whole_file import whole_file
 
 # The rows start after exactly one white space, which may itself follow blanks (FlyingThings3D).
-_HEADER = re.compile(rb"(Pf|PF)\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]{1,32})[ \t\r]*\n")
+HEADER = re.compile(rb"(Pf|PF)\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]{1,32})[ \t\r]*\n")
 
 
 def read_pfm(path: str | Path) -> np.ndarray:
@@ -24,7 +24,7 @@ def read_pfm(path: str | Path) -> np.ndarray:
         content = path.read_bytes()
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
-    header = _HEADER.match(content)
+    header = HEADER.match(content)
     if header is None:
         raise FileError(f"{path} is not a PFM file: expected 'Pf', width and height, and a scale")
     kind, width, height = header[1], int(header[2]), int(header[3])

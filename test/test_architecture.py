@@ -44,6 +44,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "engine/cuda.py": Part({"numpy"}, {"pycuda"}, {""}),
     "network": Part({"torch", "numpy"}, set(), {""}),
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
+    "evaluation": Part({"numpy", "cv2"}, set(), {"", "engine"}),
     "scene": Part({"numpy"}, {"array_api_compat"}, {""}),
     "training": Part(
         {"torch", "lightning", "numpy", "cv2", "yaml", "array_api_compat", "optuna"},
@@ -55,7 +56,9 @@ PARTS = {  # a folder, or a file that has rules of its own
     "launching": Part({"launch", "launch_ros", "lifecycle_msgs", "ament_index_python", "yaml"}, set(), {"", "ros"}),
     "ros/doctor/verb.py": Part(set(), set(), {"", "ros"}),  # a verb of ffs lives here, since tools stay free of ROS
     "tools": Part(
-        {"numpy", "cv2"}, {"onnx", "google"}, {"", "engine", "checkpoint", "graph", "network", "training", "weights"}
+        {"numpy", "cv2"},
+        {"onnx", "google"},
+        {"", "engine", "checkpoint", "evaluation", "graph", "network", "training", "weights"},
     ),
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros", "scene"}),
     "weights": Part(set(), set(), set()),
@@ -184,6 +187,8 @@ def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.Com
         "from ffs_ros.cli import main; main(['build-engine', '--help'])",
         "from ffs_ros.cli import main; main(['bench', '--help'])",
         "from ffs_ros.cli import main; main(['doctor', '--help'])",
+        "from ffs_ros.cli import main; main(['eval', '--help'])",
+        "from ffs_ros.cli import main; main(['compare', '--help'])",
         "import ffs_ros.matcher",
     ],
 )

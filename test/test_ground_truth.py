@@ -179,12 +179,38 @@ def test_masks_of_one_bit(tmp_path: Path) -> None:
 
 
 def test_masks_that_keep_nothing(tmp_path: Path) -> None:
-    """Black is a mask without a pixel to keep; marks without 255, as 0 and 1, or 16 bits are another kind of file."""
+    """Black is a mask without a pixel to keep; marks without 255, as 0 and 1, or of floats are another kind of file."""
     assert not read_mask(png(tmp_path, np.zeros((2, 2), np.uint8))).any()
     with pytest.raises(FileError, match=r"d\.png has marks up to 1: expected 255 where the truth counts"):
         read_mask(png(tmp_path, np.eye(3, dtype=np.uint8)))
-    with pytest.raises(FileError, match=r"d\.png holds uint16 pixels: expected an 8-bit mask"):
-        read_mask(png(tmp_path, np.full((2, 2), 255, np.uint16)))
+    cv2.imwrite(str(tmp_path / "m.tiff"), np.full((2, 2), 255, np.float32))
+    with pytest.raises(FileError, match=r"m\.tiff holds float32 pixels: expected an 8-bit mask"):
+        read_mask(tmp_path / "m.tiff")
+
+
+def test_a_second_map_of_disparities_is_a_mask(tmp_path: Path) -> None:
+    """KITTI's disp_noc knows the pixels that both cameras see."""
+    np.testing.assert_array_equal(
+        read_mask(png(tmp_path, np.array([[0, 1, 255, 6000]], np.uint16))), [[False, True, True, True]]
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["Middlebury", "Kitti"])
+def test_grey_of_a_given_scale(tmp_path: Path, name: str, channels: int, dtype: type) -> None:
+    """Middlebury's older files, one channel or three equal ones; 0 is unknown, and the data set does not matter."""
+    grey = np.array([[0, 1, 22, 255]], dtype)
+    path = png(tmp_path, np.dstack([grey] * channels) if channels > 1 else grey)
+    np.testing.assert_array_equal(read_disparity(path, name, gt_scale=4), [[NAN, 0.25, 5.5, 63.75]])
+
+
+def test_a_given_scale_is_for_grey_alone(tmp_path: Path) -> None:
+    """Colours under a scale are refused; a .pfm holds pixels all the same."""
+    with pytest.raises(FileError, match=r"d\.png has colours: expected a grey picture, 4 steps a pixel"):
+        read_disparity(png(tmp_path, np.arange(6, dtype=np.uint8).reshape(1, 2, 3)), "Middlebury", gt_scale=4)
+    write_pfm(tmp_path / "d.pfm", np.full((1, 2), 7, np.float32))
+    np.testing.assert_array_equal(read_disparity(tmp_path / "d.pfm", "Middlebury", gt_scale=4), [[7, 7]])
 
 
 def test_real_files(shared: Path) -> None:

@@ -19,7 +19,7 @@ from ffs_ros.errors import EngineError
 from ffs_ros.weights import GRAPH, SYNTHETIC
 
 SGBM = "sgbm"
-_CHECKPOINT_ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
+CHECKPOINT_ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 class TensorSpec(NamedTuple):
@@ -48,6 +48,8 @@ class EngineInfo(NamedTuple):
     """The GPU's name, as far as the runtime tells it, or ``CPU``."""
     dense: bool = False
     """Whether it answers every pixel, so that a NaN is a failure and not a hole."""
+    one_core: bool = False
+    """Whether it keeps to one core of the CPU, so that several side by side are faster."""
 
 
 class Engine(Protocol):
@@ -126,7 +128,7 @@ def open_engine(
         from ffs_ros.engine.trt import open_trt
 
         return open_trt(path, gpu_index)
-    if path.suffix in _CHECKPOINT_ENDINGS:
+    if path.suffix in CHECKPOINT_ENDINGS:
         raise EngineError(
             f"'{engine}' is a checkpoint by its name, not yet an engine; make one of it: "
             f"ffs export {shlex.quote(str(engine))} -o {shlex.quote(path.stem + '.onnx')}"

@@ -44,6 +44,7 @@ class SgbmEngine:
             runtime=f"OpenCV {cv2.__version__} (CPU)",
             max_disparity=float(self._disparities),
             size_multiple=1,
+            one_core=True,
         )
         image = TensorSpec((1, None, None, 3), np.dtype(np.uint8))
         self.inputs: Mapping[str, TensorSpec] = {"left": image, "right": image}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inference import disparity_of
+from .inference import Inference, disparity_of
 from .model import FastFoundationStereo, network_from
 
-__all__ = ["FastFoundationStereo", "disparity_of", "network_from"]
+__all__ = ["FastFoundationStereo", "Inference", "disparity_of", "network_from"]

@@ -9,7 +9,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 Report = Callable[[float], bool]
@@ -94,6 +95,34 @@ def watched(
     if errors:
         raise errors[0]
     return results[0]
+
+
+@contextmanager
+def counted(total: int, stream: TextIO | None = None) -> Iterator[Callable[[], None]]:
+    """For the block a function that tells that one more of ``total`` is done."""
+    stream = stream or sys.stderr
+    progress, done = Progress(), 0
+    told_s = progress.begin_s
+
+    def one_more() -> None:
+        nonlocal done, told_s
+        done += 1
+        progress.share = done / max(total, 1)
+        now_s = time.monotonic()
+        if now_s - told_s < (_REDRAW_s if stream.isatty() else LINE_EVERY_s):
+            return
+        told_s = now_s
+        line = f"{progress.line()}, {done} of {total}"
+        if stream.isatty():
+            _redraw(stream, line)
+        else:
+            print(line, file=stream, flush=True)
+
+    try:
+        yield one_more
+    finally:
+        if stream.isatty():
+            _redraw(stream, "")
 
 
 def _redraw(stream: TextIO, line: str) -> None:

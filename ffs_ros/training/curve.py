@@ -12,9 +12,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from ffs_ros.status_file import RUNNING, StatusFile, append
 from ffs_ros.whole_file import whole_file
 
-from .status import RUNNING, StatusFile, append
 from .stereo_module import LOGGED, StereoModule
 
 _MARK = ".validating"

@@ -6,7 +6,6 @@ A training sample is a pure function of its ``Draw``: neither the number of work
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -36,10 +35,10 @@ class SampleError(FileError):
 class Pair(NamedTuple):
     """One line of an annotation list, which names ground truth."""
 
-    left: Path
-    right: Path
-    disparity: Path
-    mask: Path | None
+    left: str
+    right: str
+    disparity: str
+    mask: str | None
     dataset_name: str
     """One of ``ground_truth.DATASET_NAMES``."""
 

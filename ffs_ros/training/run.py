@@ -26,6 +26,7 @@ from ffs_ros.checkpoint import open_checkpoint
 from ffs_ros.errors import FfsError, FileError, TrainingError
 from ffs_ros.network.layout import channels_last
 from ffs_ros.network.model import FastFoundationStereo
+from ffs_ros.status_file import FAILURE, STARTED, SUCCESS, StatusFile
 from ffs_ros.whole_file import whole_file
 
 from .batches import Place
@@ -36,7 +37,6 @@ from .resuming import Resumed, checkpoint_to_resume
 from .saving import Saver, WholeCheckpointIO
 from .sources import Sources, check_data
 from .spec import Spec, plain
-from .status import FAILURE, STARTED, SUCCESS, StatusFile
 from .stereo_module import StereoModule
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}

@@ -1,0 +1,1 @@
+"""Pairs with ground truth in, figures and a report page out; what runs the engines is elsewhere (``tools/``)."""

@@ -1,0 +1,97 @@
+"""The arguments that say which pairs a tool goes through, and where its results go."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from ffs_ros.errors import FileError
+from ffs_ros.evaluation import layouts
+from ffs_ros.evaluation.samples import Samples, Source, listed
+from ffs_ros.ground_truth import DATASET_NAMES
+from ffs_ros.parallel import cores
+
+DEFAULT_DATASET = "GenericDataset"
+
+
+def add_sample_options(parser: argparse.ArgumentParser, default_out: str) -> None:
+    """Lists or a layout, the truth's encoding, the results' folder and the workers."""
+    parser.add_argument(
+        "--list", metavar="FILE", dest="lists", type=Path, action="append", default=[],
+        help="annotation file: left right [disparity [mask]] on each line; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--layout", choices=[*layouts.DATASET_NAMES], help="a benchmark's own folders, instead of a list"
+    )
+    parser.add_argument("--root", metavar="DIR", type=Path, help="the folder of that layout")
+    parser.add_argument(
+        "--dataset", metavar="NAME",
+        help=f"how ground truth is encoded: {', '.join(DATASET_NAMES)} (default: {DEFAULT_DATASET}, or the layout's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gt-scale",
+        metavar="N",
+        type=_positive,
+        help="steps a pixel in grey ground truth, as Middlebury 2001-2006 has",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="OUT",
+        type=Path,
+        default=Path(default_out),
+        help="folder, made where missing (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=_count, default=cores(),
+        help="processes for an engine that keeps to one core, else threads that read and judge (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--worst", metavar="N", type=_count_or_none, default=12, help="pictures on the page (default: %(default)s)"
+    )
+
+
+def samples_of(args: argparse.Namespace) -> Samples:
+    """The pairs that the arguments name. Raises FileError."""
+    if bool(args.lists) == bool(args.layout):
+        raise FileError("expected --list FILE, or --layout NAME with --root DIR")
+    if bool(args.layout) != bool(args.root):
+        raise FileError(
+            f"--layout and --root go together: expected --layout {'|'.join(layouts.DATASET_NAMES)} --root DIR"
+        )
+    if args.lists:
+        return listed(args.lists, args.dataset or DEFAULT_DATASET, args.gt_scale)
+    dataset_name = args.dataset or layouts.DATASET_NAMES[args.layout]
+    return Samples([Source(layouts.pairs_of(args.layout, args.root), dataset_name, args.gt_scale)])
+
+
+def described(args: argparse.Namespace) -> str:
+    """The pairs in words."""
+    if args.lists:
+        return f"{', '.join(map(str, args.lists))} as {args.dataset or DEFAULT_DATASET}"
+    return f"{args.root}, layout {args.layout}"
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0.0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a number above 0")
+    return number
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _count_or_none(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not (text.isdecimal() and least <= int(text) <= 1024):
+        raise argparse.ArgumentTypeError(f"'{text}': expected {least} to 1024")
+    return int(text)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError, ListError
+from ffs_ros.storage import Location, downloaded, is_url, joined
 
 _COLUMN = re.compile(r"""\s*(?:"(?P<double>[^"]+)"(?=\s|$)|'(?P<single>[^']+)'(?=\s|$)|(?P<bare>[^\s"'#]\S*))""")
 _REST_IS_COMMENT = re.compile(r"\s*(?:#.*)?$")
@@ -38,12 +39,13 @@ class AnnotationList:
     for, so that a list of any length takes no memory.
 
     A relative path is meant from the list's folder when the file exists there, else from the working folder; whether
-    the files exist at all is for who reads them.
+    the files exist at all is for who reads them. List and files may be URLs: then relative paths are the list's.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: Location) -> None:
         """Raises FileError for a file that is no list, ListError with every line that is not 2 to 4 columns."""
-        self.path = Path(path)
+        self.path = path
+        self._copy = downloaded(path) if is_url(path) else None
         self._pairs = 0
         wrong = ListError.of(self._counted())
         if wrong:
@@ -55,7 +57,7 @@ class AnnotationList:
         return self._pairs
 
     def __iter__(self) -> Iterator[StereoSample]:
-        folder = str(self.path.parent)
+        folder = str(self.path).rpartition("/")[0] if self._copy else str(Path(self.path).parent)
         for _, line in self._lines():
             columns = _columns(line)
             if columns:
@@ -75,18 +77,18 @@ class AnnotationList:
         not_text = f"{self.path} is not text: expected 'left right disparity' paths on each line"
         try:
             # Editors on Windows put a mark in front.
-            with self.path.open(encoding="utf-8-sig", newline="\n") as file:
+            with Path(self._copy.name if self._copy else self.path).open(encoding="utf-8-sig", newline="\n") as file:
                 for number, line in enumerate(file, start=1):
                     if "\0" in line:
                         raise FileError(not_text)
                     yield number, line
         except OSError as error:
-            raise FileError(cannot_read(self.path, error)) from error
+            raise FileError(cannot_read(Path(self.path), error)) from error
         except UnicodeDecodeError:
             raise FileError(not_text) from None
 
 
-def read_annotations(path: str | Path) -> list[StereoSample]:
+def read_annotations(path: Location) -> list[StereoSample]:
     """The pairs of an ``AnnotationList``, all at once. Raises FileError."""
     return list(AnnotationList(path))
 
@@ -115,6 +117,10 @@ def _quoted_columns(line: str) -> list[str]:
 
 
 def _resolved(text: str, folder: str) -> str:
+    if is_url(text):
+        return text
+    if is_url(folder):
+        return str(joined(folder, text))
     beside_the_list = os.path.join(folder, text)  # noqa: PTH118
     # Path.exists raises for names that are too long.
     return beside_the_list if os.path.exists(beside_the_list) else text  # noqa: PTH110

@@ -18,14 +18,13 @@ Legend of shapes: H and W rows and columns of the left image.
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 
-from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError
 from ffs_ros.image_file import read_pixels
 from ffs_ros.pfm import read_pfm
+from ffs_ros.storage import Location, read_bytes, suffix_of
 
 _STEPS_PER_PIXEL: dict[str, float | None] = {
     "FSD": None,
@@ -44,7 +43,7 @@ DATASET_NAMES = tuple(_STEPS_PER_PIXEL)
 _PACKED_BASE, _PACKED_STEPS_PER_PIXEL = 255, 1000.0
 
 
-def read_disparity(path: str | Path, dataset_name: str, gt_scale: float | None = None) -> np.ndarray:
+def read_disparity(path: Location, dataset_name: str, gt_scale: float | None = None) -> np.ndarray:
     """The disparity in ``path``: float32 (H,W) in pixels, x_right = x_left - d, at least 0, NaN where unknown.
 
     ``dataset_name`` is one of ``DATASET_NAMES``; ``gt_scale``, where it is given, is how many steps a pixel has in a
@@ -56,10 +55,9 @@ def read_disparity(path: str | Path, dataset_name: str, gt_scale: float | None =
     return disparity_HW
 
 
-def read_stored_disparity(path: str | Path, dataset_name: str, gt_scale: float | None = None) -> np.ndarray:
+def read_stored_disparity(path: Location, dataset_name: str, gt_scale: float | None = None) -> np.ndarray:
     """As ``read_disparity``, but with negative values as they are stored, for who wants to report them."""
-    path, steps_per_pixel = Path(path), gt_scale or _STEPS_PER_PIXEL[dataset_of(dataset_name)]
-    suffix = path.suffix.lower()
+    steps_per_pixel, suffix = gt_scale or _STEPS_PER_PIXEL[dataset_of(dataset_name)], suffix_of(path)
     if suffix == ".pfm":
         return read_pfm(path)
     if suffix in (".npy", ".npz"):
@@ -79,15 +77,15 @@ def read_stored_disparity(path: str | Path, dataset_name: str, gt_scale: float |
     return _known((red * _PACKED_BASE + green) * _PACKED_BASE + blue, _PACKED_STEPS_PER_PIXEL)
 
 
-def wrong_suffix(path: Path, gt_scale: float | None = None) -> str | None:
+def wrong_suffix(path: Location, gt_scale: float | None = None) -> str | None:
     """What is wrong with a file's ending, in a sentence; None when nothing is."""
-    if gt_scale or path.suffix.lower() in (".pfm", ".npy", ".npz", ".png"):
+    if gt_scale or suffix_of(path) in (".pfm", ".npy", ".npz", ".png"):
         return None
     return f"{path} cannot hold ground truth: expected a .png, .pfm, .npy or .npz file"
 
 
 def wrong_encoding(
-    path: Path, channels: int, dtype: np.dtype, dataset_name: str, gt_scale: float | None = None
+    path: Location, channels: int, dtype: np.dtype, dataset_name: str, gt_scale: float | None = None
 ) -> str | None:
     """What is wrong with a picture of this layout as ground truth of the data set; None when nothing is."""
     steps_per_pixel = _STEPS_PER_PIXEL[dataset_of(dataset_name)]
@@ -117,7 +115,7 @@ def _refuse(sentence: str | None) -> None:
         raise FileError(sentence)
 
 
-def read_mask(path: str | Path) -> np.ndarray:
+def read_mask(path: Location) -> np.ndarray:
     """Where the ground truth counts: bool (H,W), True where the first channel of the picture is 255.
 
     Masks of non-occluded pixels hold 255 for what both cameras see, and another value elsewhere. KITTI has a second map
@@ -145,7 +143,7 @@ def dataset_of(name: str) -> str:
     raise FileError(f"dataset_name '{name}' does not exist: expected one of {', '.join(DATASET_NAMES)}")
 
 
-def _grey_sentence(path: Path, dtype: np.dtype) -> str:
+def _grey_sentence(path: Location, dtype: np.dtype) -> str:
     bits = 8 * dtype.itemsize
     other_names = "; or set dataset_name to Kitti (1/256 px) or Crestereo (1/32 px)" if bits == 16 else ""
     return (
@@ -160,11 +158,8 @@ def _known(steps_HW: np.ndarray, steps_per_pixel: float) -> np.ndarray:
     return disparity_HW
 
 
-def _read_array(path: Path) -> np.ndarray:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(cannot_read(path, error)) from error
+def _read_array(path: Location) -> np.ndarray:
+    content = read_bytes(path)
     try:
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
         arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[name] for name in loaded.files]

@@ -5,17 +5,15 @@ Legend of shapes: H and W rows and columns of the picture.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
-from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError
+from ffs_ros.storage import Location, read_bytes
 from ffs_ros.whole_file import whole_file
 
 
-def read_rgb(path: str | Path) -> np.ndarray:
+def read_rgb(path: Location) -> np.ndarray:
     """The picture in ``path``: uint8 (H,W,3) RGB, C-contiguous.
 
     Grey is repeated, alpha dropped, 16 bits scaled to 8 over the full range; an orientation tag is ignored, because a
@@ -34,16 +32,12 @@ def read_rgb(path: str | Path) -> np.ndarray:
     return cv2.cvtColor(pixels, to_rgb)
 
 
-def read_pixels(path: str | Path) -> np.ndarray:
+def read_pixels(path: Location) -> np.ndarray:
     """The picture in ``path`` as it is stored: (H,W), or (H,W,channels) in OpenCV's order, blue first; of its own type.
 
     Raises FileError when the file is missing, cut short, or no picture.
     """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(cannot_read(path, error)) from error
+    content = read_bytes(path)
     if not _is_complete(content):
         raise FileError(f"{path} is cut short after {len(content)} bytes: expected a whole picture; copy it again")
     try:
@@ -55,7 +49,7 @@ def read_pixels(path: str | Path) -> np.ndarray:
     return pixels
 
 
-def write_png(path: str | Path, image: np.ndarray) -> None:
+def write_png(path: Location, image: np.ndarray) -> None:
     """Write uint8 (H,W,3) RGB or uint16 (H,W). Raises FileError when ``path`` cannot be written."""
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     encoded = cv2.imencode(".png", pixels)[1]

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 
 from ffs_ros.errors import FileError
+from ffs_ros.storage import Location, read_bytes
 from ffs_ros.whole_file import whole_file
 
 # The rows start after exactly one white space, which may itself follow blanks (FlyingThings3D).
 HEADER = re.compile(rb"(Pf|PF)\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]{1,32})[ \t\r]*\n")
 
 
-def read_pfm(path: str | Path) -> np.ndarray:
+def read_pfm(path: Location) -> np.ndarray:
     """The one-channel map in ``path``: float32 (H,W), top row first, NaN where the file has anything not finite.
 
     Raises FileError when the file is missing, has three channels, or does not hold what its header announces.
     """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
+    content = read_bytes(path)
     header = HEADER.match(content)
     if header is None:
         raise FileError(f"{path} is not a PFM file: expected 'Pf', width and height, and a scale")
@@ -42,7 +38,7 @@ def read_pfm(path: str | Path) -> np.ndarray:
     return map_HW
 
 
-def write_pfm(path: str | Path, map_HW: np.ndarray) -> None:
+def write_pfm(path: Location, map_HW: np.ndarray) -> None:
     """Write float32 (H,W); NaN becomes +inf. Raises FileError when ``path`` cannot be written."""
     height, width = map_HW.shape
     values = np.where(np.isfinite(map_HW), map_HW, np.inf).astype("<f4")

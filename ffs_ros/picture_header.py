@@ -5,18 +5,18 @@ Legend of shapes: H and W rows and columns.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from ffs_ros.advice import cannot_read
-from ffs_ros.errors import FileError
 from ffs_ros.image_file import read_pixels
 from ffs_ros.pfm import HEADER as PFM_HEADER
 from ffs_ros.pfm import read_pfm
+from ffs_ros.storage import Location, opened_beginning, suffix_of
 
 _HEAD_BYTES = 256
+_BEFORE_A_JPEG_FRAME_BYTES = 64 << 10
+"""As a rule; a thumbnail of a megabyte may come first."""
 _PNG_BEGIN = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 4, 6: 4}
 """Of its colour types as OpenCV unpacks them: a palette is colours, grey with alpha is colours with alpha."""
@@ -36,21 +36,17 @@ class PictureHeader(NamedTuple):
     """Of the unpacked numbers."""
 
 
-def read_header(path: str | Path) -> PictureHeader:
+def read_header(path: Location) -> PictureHeader:
     """The header of a PNG, JPEG, PFM or .npy file; any other picture is unpacked to see.
 
     Says nothing about what follows the header. Raises FileError when the file is missing or no picture.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-            header = _png(head) or _jpeg(file, head) or _pfm(head) or _npy(file, head)
-    except OSError as error:
-        raise FileError(cannot_read(path, error)) from error
+    with opened_beginning(path, _BEFORE_A_JPEG_FRAME_BYTES) as file:
+        head = file.read(_HEAD_BYTES)
+        header = _png(head) or _jpeg(file, head) or _pfm(head) or _npy(file, head)
     if header is not None:
         return header
-    pixels = read_pfm(path) if path.suffix.lower() == ".pfm" else read_pixels(path)
+    pixels = read_pfm(path) if suffix_of(path) == ".pfm" else read_pixels(path)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     return PictureHeader(pixels.shape[0], pixels.shape[1], channels, pixels.dtype)
 

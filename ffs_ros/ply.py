@@ -5,10 +5,9 @@ Legend of shapes: H and W rows and columns of the left image.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
+from ffs_ros.storage import Location
 from ffs_ros.whole_file import whole_file
 
 _VERTEX = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])  # packed: 15 bytes
@@ -28,7 +27,7 @@ end_header
 """
 
 
-def write_ply(path: str | Path, points_HW3: np.ndarray, rgb_HW3: np.ndarray) -> int:
+def write_ply(path: Location, points_HW3: np.ndarray, rgb_HW3: np.ndarray) -> int:
     """Write the finite points of ``points_HW3`` (metres) with their colours (uint8 RGB); their number comes back.
 
     Raises FileError when ``path`` cannot be written.

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ffs_ros.errors import FileError
+from ffs_ros.storage import Location, is_url, suffix_of, upload
 
 _NAME_BYTES = 8
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def whole_file(path: Location) -> Iterator[Path]:
     """A temporary path beside ``path``, with its suffix; what the block writes there is renamed onto ``path``.
 
     A file that was at ``path`` stays as it was until the rename. Whatever leaves the block early, KeyboardInterrupt
     included, removes the temporary file and leaves ``path`` alone. Raises FileError when the folder is missing, when
     ``path`` is not a regular file (a folder, a device), or when the file system refuses (full disk, no permission).
+    For a URL the temporary file is on this machine, and put there at the end.
     """
+    if isinstance(path, str) and is_url(path):
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder) / f".{secrets.token_hex(_NAME_BYTES)}{suffix_of(path)}"
+            yield temporary
+            upload(temporary, path)
+        return
     path = Path(path)
     if not path.parent.is_dir():
         raise FileError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")

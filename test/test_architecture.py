@@ -34,6 +34,7 @@ ROS = {"rclpy", "builtin_interfaces", "std_msgs", "sensor_msgs", "stereo_msgs", 
        "rcl_interfaces", "message_filters", "ament_index_python"}  # fmt: skip
 PARTS = {  # a folder, or a file that has rules of its own
     "": Part({"numpy", "cv2"}, set(), set()),
+    "storage.py": Part(set(), {"fsspec"}, set()),
     "matcher.py": Part({"numpy"}, set(), {"engine"}),
     "proof.py": Part({"numpy"}, set(), {"engine"}),
     "live_engine.py": Part({"numpy"}, set(), {"engine"}),

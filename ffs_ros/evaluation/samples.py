@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +18,7 @@ from ffs_ros.errors import FileError, ListError
 from ffs_ros.ground_truth import dataset_of, read_disparity, read_mask, wrong_encoding, wrong_suffix
 from ffs_ros.image_file import read_rgb
 from ffs_ros.picture_header import PictureHeader, read_header
+from ffs_ros.storage import Location, suffix_of
 
 _READING_AT_ONCE, _LOOKED_AT_TOGETHER = 8, 1024
 _ARRAYS = (".npy", ".npz", ".pfm")
@@ -75,7 +75,7 @@ class Samples:
             yield Sample(place, *pair)
 
 
-def listed(files: Sequence[str | Path], dataset_name: str, gt_scale: float | None = None) -> Samples:
+def listed(files: Sequence[Location], dataset_name: str, gt_scale: float | None = None) -> Samples:
     """The pairs of annotation files. Raises FileError, ListError with what is wrong in all files."""
     dataset_of(dataset_name)
     opened = [_opened(file) for file in files]
@@ -85,7 +85,7 @@ def listed(files: Sequence[str | Path], dataset_name: str, gt_scale: float | Non
     return Samples([Source(one, dataset_name, gt_scale) for one in opened if isinstance(one, AnnotationList)])
 
 
-def _opened(file: str | Path) -> AnnotationList | FileError:
+def _opened(file: Location) -> AnnotationList | FileError:
     try:
         return AnnotationList(file)
     except FileError as error:
@@ -122,10 +122,10 @@ def faults_of(sample: Sample) -> list[str]:
             continue
         try:
             if path == disparity:
-                _refuse(wrong_suffix(Path(path), sample.gt_scale))
+                _refuse(wrong_suffix(path, sample.gt_scale))
             header = read_header(path)
-            if path == disparity and Path(path).suffix.lower() not in _ARRAYS:
-                _refuse(wrong_encoding(Path(path), header.channels, header.dtype, sample.dataset_name, sample.gt_scale))
+            if path == disparity and suffix_of(path) not in _ARRAYS:
+                _refuse(wrong_encoding(path, header.channels, header.dtype, sample.dataset_name, sample.gt_scale))
             headers.append((path, header))
         except FileError as error:
             faults += error.args

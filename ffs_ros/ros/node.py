@@ -24,7 +24,7 @@ from ffs_ros.pairing import Pairing
 from ffs_ros.ros import params
 from ffs_ros.ros.diagnostics import Diagnostics
 from ffs_ros.ros.doctor.doctor import Doctor
-from ffs_ros.ros.doctor.matched_pictures import MatchedPictures
+from ffs_ros.ros.doctor.matched_pictures import MatchedPictures, report_bug
 from ffs_ros.ros.filters import installed_filters
 from ffs_ros.ros.finding_log import FindingLog
 from ffs_ros.ros.frame_log import FrameLog
@@ -223,7 +223,11 @@ class StereoNode(LifecycleNode):
     def _look(self) -> None:
         """Find out what is wrong, and say it."""
         assert self._doctor is not None
-        self.findings = self._doctor.look(REPORT_PERIOD_S)
+        try:
+            self.findings = self._doctor.look(REPORT_PERIOD_S)
+        except Exception as bug:  # must not cost the depth
+            report_bug(bug, self._log)
+            return
         self._finding_log.say(self.findings)
 
     def _give_up(self) -> None:

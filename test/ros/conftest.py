@@ -52,3 +52,13 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         exit_code = node.stop()
         print(node.said())
         assert not alive or exit_code == 0, f"stereo_node ended with {exit_code}"
+
+
+@pytest.fixture
+def tiny(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """An engine whose answer is known, of the test's HEIGHT and WIDTH."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from tiny_engine import write_tiny_engine
+
+    return write_tiny_engine(tmp_path / "tiny.onnx", request.module.HEIGHT, request.module.WIDTH)

@@ -142,6 +142,12 @@ class Graph:
         """Receive until ``happened``."""
         wait_until(happened, what, self.spin)
 
+    def call(self, client: Any, request: Any) -> Any:
+        """A service's answer."""
+        future = client.call_async(request)
+        self.wait(future.done, "a service's answer")
+        return future.result()
+
     def wait_for_node(self) -> None:
         """Until the node's subscriptions are found."""
         self.wait(lambda: all(p.get_subscription_count() for p in self.publishers.values()), "the node's subscriptions")

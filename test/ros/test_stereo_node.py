@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
 from stereo_graph import Graph, Outputs, camera_infos, image_message, pixels_of, stamp_ns_of
-from tiny_engine import expected_disparity, write_tiny_engine
+from tiny_engine import expected_disparity
 
 from ffs_ros import cli
 from ffs_ros.camera_file import read_camera
@@ -70,14 +70,6 @@ def check_messages(outputs: Outputs, disparity_HW: np.ndarray, camera: StereoCam
     left_info, _ = camera_infos(camera)
     left_info.header = info.header
     assert info == left_info
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """An engine whose answer is known."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    return write_tiny_engine(tmp_path / "tiny.onnx", HEIGHT, WIDTH)
 
 
 @pytest.fixture

@@ -105,22 +105,17 @@ def test_a_manager_finds_the_node_unconfigured_and_configures_it_again(
     get = graph.node.create_client(GetState, "stereo_node/get_state")
     graph.wait(lambda: change.service_is_ready() and get.service_is_ready(), "the lifecycle services")
 
-    def call(client: Any, request: Any) -> Any:
-        future = client.call_async(request)
-        graph.wait(future.done, "a service's answer")
-        return future.result()
-
     for _ in range(2):
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             request = ChangeState.Request()
             request.transition.id = transition
-            assert call(change, request).success
+            assert graph.call(change, request).success
         assert answer(graph) == pytest.approx(DEPTH_m)
         provoke(graph, node, Fault.GPU, "is opened again")
 
         def lost() -> bool:
             graph.publish_pair(picture(Fault.GPU), picture(), camera_infos(CAMERA))
-            state = call(get, GetState.Request()).current_state.id
+            state = graph.call(get, GetState.Request()).current_state.id
             return bool(state == State.PRIMARY_STATE_UNCONFIGURED)
 
         graph.wait(lost, "the way to unconfigured")

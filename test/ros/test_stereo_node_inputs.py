@@ -45,14 +45,6 @@ def camera() -> Iterator[Callable[..., Graph]]:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """An engine whose answer is known."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    return write_tiny_engine(tmp_path / "tiny.onnx", HEIGHT, WIDTH)
-
-
-@pytest.fixture
 def pair() -> tuple[np.ndarray, np.ndarray]:
     """Two RGB images of noise."""
     left_HW3, right_HW3 = np.random.default_rng(1).integers(0, 250, (2, HEIGHT, WIDTH, 3), np.uint8)

@@ -130,15 +130,10 @@ def test_a_manager_drives_it(start_node: Callable[..., Any], graph: Graph, tmp_p
     get = graph.node.create_client(GetState, "stereo_node/get_state")
     graph.wait(lambda: change.service_is_ready() and get.service_is_ready(), "the lifecycle services")
 
-    def call(client: Any, request: Any) -> Any:
-        future = client.call_async(request)
-        graph.wait(future.done, "a service's answer")
-        return future.result()
-
     def trigger(transition: int) -> tuple[bool, int]:
         request = ChangeState.Request()
         request.transition.id = transition
-        return call(change, request).success, call(get, GetState.Request()).current_state.id
+        return graph.call(change, request).success, graph.call(get, GetState.Request()).current_state.id
 
     assert trigger(Transition.TRANSITION_CONFIGURE) == (False, State.PRIMARY_STATE_UNCONFIGURED)
     assert str(engine) in node.said()
@@ -304,6 +299,23 @@ def test_a_bug_is_shown_and_survived(
     graph.exchange(*messages, camera_infos(CAMERA))
     assert node.frames.counts.failed == 5
     assert capfd.readouterr().err.count("ZeroDivisionError: a bug in the outputs") == 1
+
+
+def test_a_bug_of_the_doctor_costs_no_depth(
+    graph: Graph,
+    managed: Any,
+    messages: list[Any],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is logged with its traceback, and pairs come out."""
+    node, _ = managed
+    monkeypatch.setattr(node._doctor, "look", lambda elapsed_s: 1 // 0)
+    node._look()
+    graph.exchange(*messages, camera_infos(CAMERA))
+    said = capfd.readouterr().err
+    assert "the doctor met a bug; please report it:" in said
+    assert "ZeroDivisionError" in said
 
 
 def test_one_thread_owns_the_engine(graph: Graph, managed: Any, messages: list[Any]) -> None:

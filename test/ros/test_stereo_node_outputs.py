@@ -19,7 +19,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, PointCloud2
 from stereo_graph import Graph, camera_infos, image_message, pixels_of, stamp_ns_of
-from tiny_engine import expected_disparity, write_tiny_engine
+from tiny_engine import expected_disparity
 
 from ffs_ros import live_engine
 from ffs_ros.engine import EngineInfo, TensorSpec
@@ -58,14 +58,6 @@ def send_until(graph: Graph, happened: Callable[[], Any], messages: list[Any], c
     while not happened():
         assert time.monotonic() < end
         step()
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """An engine whose answer is known."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    return write_tiny_engine(tmp_path / "tiny.onnx", HEIGHT, WIDTH)
 
 
 @pytest.fixture
@@ -149,9 +141,7 @@ def test_limits_change_live_in_every_output(
     def set_to(client: Any, **values: Any) -> Any:
         request = client.srv_type.Request()
         request.parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-        future = client.call_async(request)
-        graph.wait(future.done, "the answer")
-        answer = future.result()
+        answer = graph.call(client, request)
         return answer.result if client is all_at_once else answer.results[0]
 
     disparity_HW = pixels_of(whole.disparity.image)

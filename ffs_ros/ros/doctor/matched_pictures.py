@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -28,8 +29,7 @@ class MatchedPictures:
         self._newest = newest
         self._seen: Matched | None = None
         self._looks_without = 0
-        self._log = log
-        self._images = Images(topics, self._report)
+        self._images = Images(topics, partial(report_bug, log=log))
 
     def look(self) -> list[Finding]:
         """What is wrong with them, which takes until the next look to be found out."""
@@ -48,6 +48,7 @@ class MatchedPictures:
         """Look at no more."""
         self._images.close(LONGEST_CLOSE_S)
 
-    def _report(self, bug: BaseException) -> None:
-        """On the other thread, where an exception would go unseen."""
-        self._log.warn("the doctor met a bug; please report it:\n" + "".join(traceback.format_exception(bug)))
+
+def report_bug(bug: BaseException, log: ThrottledLog) -> None:
+    """Where an exception would go unseen, or end the node."""
+    log.warn("the doctor met a bug; please report it:\n" + "".join(traceback.format_exception(bug)))

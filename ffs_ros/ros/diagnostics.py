@@ -72,12 +72,16 @@ def look_at(node: StereoNode) -> Look:
         jumps_back=pairing.jumps_back if pairing else 0,
         busy_s=pipeline.busy_s if pipeline else 0.0,
         times=list(node.frames.times),
-        valid_share=float(np.isfinite(newest.disparity_HW).mean()) if newest else None,
+        valid_share=_valid_share(newest.disparity_HW) if newest else None,
         non_finite_px=node.engine.non_finite_px,
         opened_again=node.engine.opened_again,
         fault=node.engine.fault,
         findings=node.findings if inputs else (),
     )
+
+
+def _valid_share(disparity_HW: np.ndarray) -> float:
+    return int(np.count_nonzero(np.isfinite(disparity_HW))) / disparity_HW.size
 
 
 def _counts_of(side: Side) -> SideCounts:

@@ -36,7 +36,7 @@ class Fault(IntEnum):
     INFINITE = 205
     """In one pixel of a thousand."""
     SLOW = 206
-    """Takes three seconds."""
+    """Takes two seconds."""
     STAYS_BROKEN = 207
     """As GPU, and does not open again."""
 
@@ -65,7 +65,7 @@ class FaultyEngine:
         if fault == Fault.BUG:
             raise ZeroDivisionError("a bug in the engine")
         if fault == Fault.SLOW:
-            time.sleep(3.0)
+            time.sleep(2.0)
         if fault == Fault.MANY_NAN:
             disparity_HW[::2] = np.nan
         if fault in (Fault.SOME_NAN, Fault.INFINITE):
@@ -85,9 +85,10 @@ def open_engine(engine: str | Path, **_: Any) -> Any:
 
 if __name__ == "__main__":
     from ffs_ros import live_engine
-    from ffs_ros.ros import health, node
+    from ffs_ros.ros import diagnostics, health, node
 
     if "--impatient" in sys.argv:
-        health.LONGEST_INFERENCE_S = node.REPORT_PERIOD_S = 0.5
+        health.WINDOW_S = health.LONGEST_INFERENCE_S = node.REPORT_PERIOD_S = 0.5
+        diagnostics.PERIOD_S = 0.1
     live_engine.open_engine = open_engine
     node.main()

@@ -21,6 +21,7 @@ from stereo_graph import Graph, camera_infos, image_message
 from ffs_ros.geometry import StereoCamera
 
 HEIGHT, WIDTH = 40, 50
+IMPATIENT = (faulty_engine.__file__, "--impatient")
 CAMERA = StereoCamera(WIDTH, HEIGHT, 50.0, 50.0, 24.0, 24.0, 16.0, 0.1)
 
 
@@ -115,7 +116,7 @@ def test_faults_change_the_level_and_their_end_changes_it_back(
     graph: Graph, monitor: Monitor, start_node: Callable[..., Any]
 ) -> None:
     """Bad answers: an error; some bad pixels: a warning with their number; then fine again."""
-    start_node(program=(faulty_engine.__file__,), engine=FAULTY)
+    start_node(program=IMPATIENT, engine=FAULTY)
     graph.exchange(picture(), picture(), camera_infos(CAMERA))
     for name in ("engine", "output"):
         monitor.wait(
@@ -138,7 +139,7 @@ def test_an_engine_that_hangs_is_an_error_while_it_hangs(
     graph: Graph, monitor: Monitor, start_node: Callable[..., Any]
 ) -> None:
     """The executor lives on while the worker waits for the engine, and says for how long."""
-    start_node(program=(faulty_engine.__file__, "--impatient"), engine=FAULTY)
+    start_node(program=IMPATIENT, engine=FAULTY)
     graph.exchange(picture(), picture(), camera_infos(CAMERA))
     monitor.wait("stereo_node: output", "Hz", DiagnosticStatus.OK)
     send(graph, Fault.SLOW)
@@ -150,7 +151,7 @@ def test_a_node_that_is_configured_but_inactive_says_that(
     graph: Graph, monitor: Monitor, start_node: Callable[..., Any]
 ) -> None:
     """From configuring to cleaning up, whether active or not."""
-    start_node(program=(faulty_engine.__file__,), engine=FAULTY, autostart=False)
+    start_node(program=IMPATIENT, engine=FAULTY, autostart=False)
     change = graph.node.create_client(ChangeState, "stereo_node/change_state")
     graph.wait(change.service_is_ready, "the lifecycle service")
 
@@ -177,7 +178,7 @@ def test_what_looks_wrong_with_the_input_is_in_it(
     graph: Graph, monitor: Monitor, start_node: Callable[..., Any]
 ) -> None:
     """The sentence of the log is the input's message, at a level that is not fine."""
-    node = start_node(program=(faulty_engine.__file__,), engine=FAULTY)
+    node = start_node(program=IMPATIENT, engine=FAULTY)
 
     def said() -> bool:
         status = monitor.status("stereo_node: input")

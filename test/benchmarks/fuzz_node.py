@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROS_TESTS = Path(__file__).resolve().parents[1] / "ros"
 sys.path[:0] = [str(ROS_TESTS)]
@@ -34,16 +35,22 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    in_process(arguments.messages - arguments.over_ros, arguments.seed)
+    import rclpy
+    from fuzzed_node import SETTINGS
+
+    rclpy.init()
+    for index, parameters in enumerate(SETTINGS):
+        in_process(
+            parameters, (arguments.messages - arguments.over_ros) // len(SETTINGS), arguments.seed + 1000 * index
+        )
+    rclpy.shutdown()
     over_ros(arguments.over_ros, arguments.seed)
 
 
-def in_process(messages: int, seed: int) -> None:
-    import rclpy
+def in_process(parameters: dict[str, Any], messages: int, seed: int) -> None:
     from fuzzed_node import FuzzedNode, draw
 
-    rclpy.init()
-    fuzzed = FuzzedNode(None)
+    fuzzed = FuzzedNode(None, **parameters)
     started_s, batch, memory_kib = time.monotonic(), 0, 0
     while fuzzed.judge.hostile < messages:
         faulthandler.dump_traceback_later(LONGEST_BATCH_S, exit=True)
@@ -53,10 +60,9 @@ def in_process(messages: int, seed: int) -> None:
     faulthandler.cancel_dump_traceback_later()
     grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory_kib) / 1024
     fuzzed.close()
-    rclpy.shutdown()
     print(
-        f"in this process: {fuzzed.judge.hostile} hostile messages in {fuzzed.exchanges} exchanges, "
-        f"{time.monotonic() - started_s:.0f} s, peak memory {grown_mib:+.0f} MiB since the first batch\n"
+        f"in this process, {parameters or 'as it is'}: {fuzzed.judge.hostile} hostile messages in {fuzzed.exchanges} "
+        f"exchanges, {time.monotonic() - started_s:.0f} s, peak memory {grown_mib:+.0f} MiB since the first batch\n"
         f"  {fuzzed.node.frames.counts}\n  {fuzzed.judge.judged} outputs right; of {fuzzed.had_to} pairs something had "
         "to come out, and did",
         flush=True,

@@ -21,6 +21,14 @@ FLOAT32_ERROR = 1.3e-7
 """Twice what rounding to the nearest makes of a number, as a share of it."""
 
 
+def rectifies_to_itself(info: Any) -> bool:
+    """Whether a CameraInfo is of an image that is rectified already, or was not looked at for that."""
+    p = list(info.p)
+    same = list(info.k) == [*p[0:3], *p[4:7], *p[8:11]] and list(info.d) == [0.0] * 5
+    straight = list(info.r) == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    return same and straight and max(info.binning_x, info.binning_y) <= 1 and info.distortion_model == "plumb_bob"
+
+
 class Camera(NamedTuple):
     """Of the images as they are delivered."""
 
@@ -46,6 +54,10 @@ class Answer(NamedTuple):
     least_HW: np.ndarray
     """Of the disparity message, in pixels; NaN where there must be no answer."""
     most_HW: np.ndarray
+
+    def loosened(self) -> Answer:
+        """For pixels of which only the camera is known."""
+        return Answer(False, self.camera, np.full_like(self.least_HW, -np.inf), np.full_like(self.least_HW, np.inf))
 
 
 class Seen(NamedTuple):
@@ -134,6 +146,20 @@ def check_depth(message: Any, answer: Answer) -> None:
     """Raises AssertionError unless a depth image in metres is what ``answer`` allows."""
     assert message.encoding == "32FC1"
     _check_metres(_floats_in(message), answer)
+
+
+def check_millimetres(message: Any, answer: Answer) -> None:
+    """Raises AssertionError unless a 16UC1 depth image is what ``answer`` allows."""
+    assert (message.encoding, message.step, message.is_bigendian) == ("16UC1", 2 * message.width, 0)
+    depth_HW = np.frombuffer(bytes(message.data), "<u2").reshape(message.height, message.width).astype(np.float64)
+    assert depth_HW.shape == answer.least_HW.shape
+    focal_times_baseline = 1000.0 * answer.camera.fx * answer.camera.baseline_m
+    with np.errstate(divide="ignore"):
+        nearest_HW = focal_times_baseline / np.maximum(answer.most_HW, 0.0) * (1.0 - 1e-6) - 0.5
+        farthest_HW = focal_times_baseline / np.maximum(answer.least_HW, 0.0) * (1.0 + 1e-6) + 0.5
+    answered_HW = depth_HW > 0.0
+    assert ((depth_HW >= nearest_HW) & (depth_HW <= farthest_HW))[answered_HW].all()
+    assert not (~answered_HW & (nearest_HW > 1.0) & (farthest_HW < 65535.0)).any()
 
 
 def check_points(message: Any, answer: Answer) -> None:

@@ -9,10 +9,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from depth_oracle import Answer, Seen, answer_to, check_depth, check_disparity, check_points
+from depth_oracle import (
+    Answer,
+    Seen,
+    answer_to,
+    check_depth,
+    check_disparity,
+    check_millimetres,
+    check_points,
+    rectifies_to_itself,
+)
 from hostile_messages import IMAGES, INFOS, Exchange, Plan, plans
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from known_engine import open_engine
+from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 from stereo_graph import Graph, NodeProcess, stamp_ns_of, wait_until
 
@@ -26,6 +36,8 @@ PAIRS_TO_RECOVER = 30
 PERIOD_NS = 33_333_333
 FIRST_STAMP_NS = 1_700_000_000_000_000_000
 SOUND = Plan(seed=5, encoding="rgb8", height=8, width=12, tamperings=(), same_on_both=False)
+SETTINGS: list[dict[str, Any]] = [{}, {"approximate_sync": True}, {"rectify": True}, {"depth_encoding": "16UC1"}]
+"""Parameters of the node that the same messages meet."""
 CHECKS = {"disparity": check_disparity, "depth/image_rect": check_depth, "points2": check_points}
 
 
@@ -55,22 +67,21 @@ class Sent(NamedTuple):
     left_info: Any
     right_info: Any
 
-    @property
-    def answer(self) -> Answer | None:
-        """What may come of it, taken for itself."""
-        return answer_to(self.left, self.right, self.left_info, self.right_info)
-
 
 class Judge:
     """Knows what was sent lately, and so what may come out."""
 
-    def __init__(self, calibrations: range) -> None:
-        """``calibrations`` are the exchanges, counted from a pair's own, whose CameraInfo it may be worked on with."""
+    def __init__(self, calibrations: range, apart_ns: int = 0, rectify: bool = False, encoding: str = "32FC1") -> None:
+        """``calibrations`` are the exchanges, counted from a pair's own, whose CameraInfo it may be worked on with.
+
+        The others are how the node is set: by how much stamps may differ, and what becomes of images and of depth.
+        """
         self.hostile = 0
         """Messages with something wrong."""
         self.judged = 0
         """Outputs."""
-        self._calibrations = calibrations
+        self._calibrations, self._apart_ns, self._rectify = calibrations, apart_ns, rectify
+        self._checks = {**CHECKS, "depth/image_rect": check_depth if encoding == "32FC1" else check_millimetres}
         self._sent: deque[Sent] = deque(maxlen=100)
 
     def send(self, exchange: Exchange) -> Answer | None:
@@ -79,27 +90,34 @@ class Judge:
         images = (Seen.of(exchange.messages[topic]) for topic in IMAGES)
         infos = (exchange.messages[topic] for topic in INFOS)
         self._sent.append(Sent(self._sent[-1].number + 1 if self._sent else 0, *images, *infos))
-        return self._sent[-1].answer
+        return self._answer(self._sent[-1], self._sent[-1], self._sent[-1], self._sent[-1])
 
     def judge(self, topic: str, message: Any) -> None:
         """Raises AssertionError for an output that must not be; its stamp names the images that it may be of."""
         self.judged += 1
         stamp_ns = stamp_ns_of(message)
         lefts = [sent for sent in self._sent if stamp_ns_of(sent.left.message) == stamp_ns]
-        rights = [sent for sent in self._sent if stamp_ns_of(sent.right.message) == stamp_ns]
+        rights = [sent for sent in self._sent if abs(stamp_ns_of(sent.right.message) - stamp_ns) <= self._apart_ns]
         assert message.header.frame_id in [sent.left.message.header.frame_id for sent in lefts]
         answers = []
         for left, right in itertools.product(lefts, rights):
             pair = max(left.number, right.number)
             infos = [sent for sent in self._sent if sent.number - pair in self._calibrations]
-            answers += [
-                answer_to(left.left, right.right, one.left_info, other.right_info)
-                for one, other in itertools.product(infos, infos)
-            ]
+            answers += [self._answer(left, right, *both) for both in itertools.product(infos, infos)]
         assert any(answers), f"{topic} came of a pair that has no answer"
-        if topic in CHECKS:
-            faults = [fault_of(CHECKS[topic], message, answer) for answer in answers if answer]
+        if topic in self._checks:
+            faults = [fault_of(self._checks[topic], message, answer) for answer in answers if answer]
             assert None in faults, faults[0]
+
+    def alone(self, stamp_ns: int) -> bool:
+        """Whether two images only are of that time, so that none of another pair can take a partner away."""
+        stamps_ns = [stamp_ns_of(image.message) for sent in self._sent for image in (sent.left, sent.right)]
+        return sum(abs(other_ns - stamp_ns) <= self._apart_ns for other_ns in stamps_ns) == 2
+
+    def _answer(self, left: Sent, right: Sent, left_info: Sent, right_info: Sent) -> Answer | None:
+        answer = answer_to(left.left, right.right, left_info.left_info, right_info.right_info)
+        known = rectifies_to_itself(left_info.left_info) and rectifies_to_itself(right_info.right_info)
+        return answer.loosened() if answer and self._rectify and not known else answer
 
 
 def fault_of(check: Callable[[Any, Answer], None], message: Any, answer: Answer) -> AssertionError | None:
@@ -141,22 +159,32 @@ class FuzzedNode:
     ``send`` delivers an exchange message by message, waits for what comes of it, and judges that.
     """
 
-    def __init__(self, context: Any) -> None:
-        self.judge = Judge(calibrations=range(1))
+    def __init__(self, context: Any, **parameters: Any) -> None:
+        """``parameters`` are the node's: approximate_sync, rectify or depth_encoding."""
+        self.judge = Judge(
+            calibrations=range(1),
+            apart_ns=9_999_999 if parameters.get("approximate_sync") else 0,
+            rectify=parameters.get("rectify", False),
+            encoding=parameters.get("depth_encoding", "32FC1"),
+        )
         self.exchanges = self.published = self.had_to = 0
         self._stamp_ns = FIRST_STAMP_NS
         self._timely = True
         """No image of another time came last; if one did, the next pair may be lost to the jump back."""
         self._outputs: list[tuple[str, Any]] = []
         live_engine.open_engine, self._genuine = open_engine, live_engine.open_engine
-        self.node = StereoNode(context=context)
+        self.node = StereoNode(
+            context=context, parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()]
+        )
         create, destroy = self.node.create_lifecycle_publisher, self.node.destroy_lifecycle_publisher
         self.node.create_lifecycle_publisher = lambda kind, topic, *rest, **named: _Output(
             create(kind, topic, *rest, **named), kind, topic, lambda *output: self._outputs.append(output)
         )
         self.node.destroy_lifecycle_publisher = lambda output: destroy(output.publisher)
         self.node.start()
-        self._callbacks = {s.topic_name.lstrip("/"): s.callback for s in self.node.subscriptions}
+        self._callbacks = {
+            s.topic_name.lstrip("/").replace("image_raw", "image_rect"): s.callback for s in self.node.subscriptions
+        }
 
     def close(self) -> None:
         """Leave the graph."""
@@ -188,7 +216,7 @@ class FuzzedNode:
         for topic, message in self._outputs:
             self.judge.judge(topic, message)
         timely, self._timely = self._timely, exchange.stamps_are_sound
-        if timely and must_come_out(exchange, answer):
+        if timely and must_come_out(exchange, answer) and self.judge.alone(self._stamp_ns):
             self.had_to += 1
             topics = {topic for topic, message in self._outputs if stamp_ns_of(message) == self._stamp_ns}
             assert topics >= {*CHECKS}, f"nothing came of a sound pair: {self.node.frames.reason}; {plan}"

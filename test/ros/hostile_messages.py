@@ -62,6 +62,8 @@ def sound_messages(seed: int, encoding: str, height: int, width: int, stamp_ns: 
         info = CameraInfo(distortion_model="plumb_bob", d=[0.0] * 5, binning_y=bins[0], binning_x=bins[1], roi=roi)
         info.height, info.width = height * binning_y + 2 * roi.y_offset, width * binning_x + 2 * roi.x_offset
         info.p = [f, 0.0, cx_px, tx, 0.0, f, height / 2, 0.0, 0.0, 0.0, 1.0, 0.0]
+        info.k = [f, 0.0, cx_px, 0.0, f, height / 2, 0.0, 0.0, 1.0]
+        info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
         image = Image(height=height, width=width, encoding=encoding, step=step)
         pixels = chance.integers(0, 256, rows * step, np.uint8)
         pixels[chance.random(rows * step) < 0.05] = 255  # a full green is a hole
@@ -131,8 +133,8 @@ def _tamperings() -> st.SearchStrategy[Tampering]:
         "binning_x": _sizes(),
         "binning_y": _sizes(),
         "roi.do_rectify": st.booleans(),
-        "distortion_model": TEXTS,
-        "d": st.lists(NUMBERS, max_size=14) | st.just([0.1] * 10_000),
+        "distortion_model": TEXTS | st.sampled_from(("rational_polynomial", "equidistant", "PLUMB_BOB")),
+        "d": st.lists(NUMBERS | st.floats(-1.0, 1.0), max_size=14) | st.just([0.1] * 10_000),
         **{f"p[{index}]": NUMBERS for index in range(12)},
         **{f"{name}[{index}]": NUMBERS for name in "kr" for index in (0, 2, 4, 8)},
     }  # fmt: skip

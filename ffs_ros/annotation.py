@@ -57,11 +57,19 @@ class AnnotationList:
         return self._pairs
 
     def __iter__(self) -> Iterator[StereoSample]:
+        """Raises FileError when the file is not what it was."""
         folder = str(self.path).rpartition("/")[0] if self._copy else str(Path(self.path).parent)
-        for _, line in self._lines():
-            columns = _columns(line)
-            if columns:
-                yield StereoSample(*[path if path[0] == "/" else _resolved(path, folder) for path in columns])
+        given = 0
+        try:
+            for _, line in self._lines():
+                columns = _columns(line)
+                if columns:
+                    given += 1
+                    yield StereoSample(*[path if path[0] == "/" else _resolved(path, folder) for path in columns])
+        except ValueError:
+            given = -1
+        if given != self._pairs:
+            raise FileError(f"{self.path} was changed while it was read; start again")
 
     def _counted(self) -> Iterator[str]:
         """Counts the pairs; yields a sentence for each wrong line."""

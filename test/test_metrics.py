@@ -1,18 +1,15 @@
-"""Metrics on maps whose errors are known by hand, and on real pairs with published figures."""
+"""Metrics on maps whose errors are known by hand, and against a second implementation; ``ffs eval`` has real pairs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ffs_ros.engine import open_engine
-from ffs_ros.ground_truth import read_mask
-from ffs_ros.matcher import StereoMatcher
 from ffs_ros.metrics import (
     PairScores,
     bad_pixels,
@@ -155,28 +152,65 @@ def test_empty_rows_are_filled_from_above_and_below() -> None:
     assert np.isnan(filled(np.full((2, 3), NAN, np.float32))).all()
 
 
-@pytest.mark.parametrize("name", ["mb2003_cones", "kitti2012_000000"])
-def test_published_figures_of_filled_maps(real_pair: Callable[[str], Any], name: str) -> None:
-    """SGBM on all pixels with ground truth, holes filled: within 0.1 points and, for epe, as rounded."""
-    pair = real_pair(name)
-    with open_engine("sgbm", max_disparity=pair.sgbm["nd"]) as engine:
-        disparity_HW = StereoMatcher(engine).match(pair.left_HW3, pair.right_HW3)
-    scored = scores(filled(disparity_HW), pair.truth_HW, counted(pair.truth_HW, 192.0))
-    assert scored.density == 1.0
-    _assert_published(scored, pair.sgbm["all"])
+# A second implementation: Python's numbers, one pixel after the other, written from the definitions.
 
 
-def test_published_figures_of_pixels_that_both_cameras_see(real_pair: Callable[[str], Any], shared: Path) -> None:
-    """The same with the mask of non-occluded pixels that comes with the pair."""
-    pair = real_pair("mb2003_cones")
-    keep_HW = read_mask(shared / "data" / "stereo" / "mb2003_cones" / "mask_nonocc.png")
-    with open_engine("sgbm", max_disparity=pair.sgbm["nd"]) as engine:
-        disparity_HW = filled(StereoMatcher(engine).match(pair.left_HW3, pair.right_HW3))
-    seen_by_both = scores(disparity_HW, pair.truth_HW, counted(pair.truth_HW, 192.0) & keep_HW)
-    _assert_published(seen_by_both, pair.sgbm["nonocc"])
+def second_scores(disparity: np.ndarray, truth: np.ndarray, limit_px: float) -> tuple[dict[str, float], list[float]]:
+    """Scores by name, and the errors of all pixels that count (NaN for a hole)."""
+    errors, bad = [], []
+    for found, true in zip(disparity.ravel().tolist(), truth.ravel().tolist(), strict=True):
+        if 0 < true < limit_px:
+            error = abs(found - true) if math.isfinite(found) else NAN
+            errors.append(error)
+            bad.append(not (error <= 3 or error <= 0.05 * true))
+    count = len(errors) or NAN
+    return {
+        "epe": math.fsum(errors) / count,
+        **{f"bp{px}": sum(not error <= px for error in errors) / count for px in (1, 2, 3)},
+        "d1": sum(bad) / count,
+        "rmse": math.sqrt(math.fsum(error**2 for error in errors) / count),
+        "density": sum(error == error for error in errors) / count,
+        "pixels": len(errors),
+    }, errors
 
 
-def _assert_published(scored: PairScores, published: dict[str, float]) -> None:
-    assert scored.epe == pytest.approx(published["epe"], abs=0.005)
-    for share in ("bp1", "bp2", "bp3", "D1"):
-        assert 100 * getattr(scored, share.lower()) == pytest.approx(published[share], abs=0.1)
+@st.composite
+def maps(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """A disparity and its truth, with holes, unknown and negative truth, 0 and beyond any range."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = draw(st.integers(1, 12)), draw(st.integers(1, 30))
+    truth = rng.uniform(-2.0, draw(st.sampled_from([8.0, 250.0])), shape).astype(np.float32)
+    disparity = (truth + rng.normal(0.0, draw(st.sampled_from([0.5, 4.0])), shape)).astype(np.float32)
+    for plane, other in ((truth, [0.0, NAN, INF]), (disparity, [NAN, INF, -INF])):
+        replaced = rng.random(shape) < draw(st.sampled_from([0.0, 0.3, 1.0]))
+        plane[replaced] = rng.choice(np.array(other, np.float32), shape)[replaced]
+    return disparity, truth
+
+
+@settings(max_examples=100, deadline=None)
+@given(pair=maps(), limit_px=st.sampled_from([INF, 192.0, 3.0]))
+def test_a_second_implementation_says_the_same(pair: tuple[np.ndarray, np.ndarray], limit_px: float) -> None:
+    """On random maps, to 1e-9."""
+    found = scores(*pair, counted(pair[1], limit_px))
+    assert found._asdict() == pytest.approx(second_scores(*pair, limit_px)[0], rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(pairs=st.lists(maps(), max_size=6))
+def test_pools_are_those_of_a_second_implementation(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Means of images, and of all pixels as if they were one image, to 1e-9."""
+    found = [scores(*pair, counted(pair[1], 192.0)) for pair in pairs]
+    seconds = [second_scores(*pair, 192.0) for pair in pairs]
+    some = [named for named, errors in seconds if errors]
+    errors = [error for _, errors in seconds for error in errors]
+    per_image, per_pixel = pooled_per_image(found), pooled_per_pixel(found)
+    assert per_image.pixels == per_pixel.pixels == len(errors)
+    for name in PairScores._fields[:-1]:
+        mean = math.fsum(named[name] for named in some) / len(some) if some else NAN
+        assert getattr(per_image, name) == pytest.approx(mean, rel=1e-9, abs=1e-9, nan_ok=True)
+    count = len(errors) or NAN
+    assert per_pixel.epe == pytest.approx(math.fsum(errors) / count, rel=1e-9, abs=1e-9, nan_ok=True)
+    assert per_pixel.rmse == pytest.approx(
+        math.sqrt(math.fsum(error**2 for error in errors) / count), rel=1e-9, abs=1e-9, nan_ok=True
+    )
+    assert per_pixel.bp2 == pytest.approx(sum(not error <= 2 for error in errors) / count, nan_ok=True)

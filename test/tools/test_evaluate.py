@@ -72,6 +72,37 @@ def test_figures_of_two_pairs(tmp_path: Path, tiny_onnx: Callable[..., Path], ca
     assert (out / "report.html").read_text().startswith("<!doctype html>")
 
 
+REAL = (
+    "mb2003_cones", "mb2001_tsukuba", "mb2006_reindeer", "mb2006_aloe", "mb2014_adirondack_q",
+    "eth3d_playground_1l", "kitti2015_000000", "kitti2012_000000", "ft3d_TEST_A0000_0006",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_published_figures_of_real_pairs(tmp_path: Path, shared: Path, name: str) -> None:
+    """SGBM with the range that is written beside them: all pixels, those that both cameras see as far as a mask says,
+    and those that it answers. Grey of 8 bits with its scale, KITTI's 16 bits, PFM; within 0.1 points."""
+    folder = shared / "data" / "stereo" / name
+    facts = next(e for e in json.loads((folder.parent / "manifest.json").read_text()) if e["name"] == name)
+    files = [next(folder.glob(pattern)) for pattern in ("left.*", "right.*", "disp_gt.*")]
+    mask = folder / "mask_nonocc.png"
+    path = listed(tmp_path, " ".join(f'"{file}"' for file in [*files, *([mask] if mask.exists() else [])]))
+    scale = [] if facts["gt_scale"] in (None, 256) else ["--gt-scale", facts["gt_scale"]]
+    dataset = "Kitti" if name.startswith("kitti") else "Middlebury"
+    sgbm = facts["baseline_sgbm"]
+    command = ("eval", "sgbm", "--max-disparity", sgbm["nd"], "--list", path, "--dataset", dataset, *scale)
+    assert ffs(*command, "-o", tmp_path / "out", "--worst", 0) == 0
+    found = results(tmp_path / "out")["per_image"]
+    assert 100 * found["all"]["density"] == pytest.approx(sgbm["sgbm_density"], abs=0.1)
+    published = {"all": sgbm["all"], "all_answered": sgbm["matched_only"]}
+    if mask.exists():
+        published["non_occluded"] = sgbm["nonocc"]
+    for region, figures in published.items():
+        assert found[region]["epe"] == pytest.approx(figures["epe"], abs=0.005)
+        for share in ("bp1", "bp2", "bp3", "D1"):
+            assert 100 * found[region][share.lower()] == pytest.approx(figures[share], abs=0.1)
+
+
 def test_processes_and_threads_give_the_same_files(tmp_path: Path) -> None:
     """Byte for byte: results, rows and the page with its pictures."""
     rng = np.random.default_rng(0)

@@ -231,6 +231,19 @@ def test_clocks_that_disagree_get_no_tolerance() -> None:
     assert "tolerance" not in sentence
 
 
+def test_an_image_that_is_given_up_late_is_no_fault_of_now() -> None:
+    """What waited in vain before the look leaves its queue in a time in which everything that comes pairs."""
+    cameras = Cameras(queue_size=1)
+    cameras.left(0, 33)
+    cameras.right(33)
+    cameras.left(66)
+    cameras.report.look(5.0)
+    cameras.left(99)
+    cameras.right(99)
+    assert cameras.pairing.left.unmatched == 2
+    assert cameras.report.look(5.0) == []
+
+
 def test_a_slower_side_is_named() -> None:
     """When every second partner is missing, the sentence counts and points at the transport, not at the stamps."""
     cameras = Cameras()

@@ -44,8 +44,8 @@ class Unpaired:
         jumps = self._seen.jumps_back - seen.jumps_back
         if jumps:
             return [Finding("time jumped back", level, _jumped(jumps, elapsed_s))]
-        if self._seen.unmatched == seen.unmatched and paired:
-            return []
+        if paired and (self._seen.unmatched == seen.unmatched or paired >= max(left, right)):
+            return []  # in the second case one from before was given up only now
         grown = (now > before for now, before in zip(self._seen.unstamped, seen.unstamped, strict=True))
         unstamped = list(itertools.compress(self._topics, grown))
         name, reason = unpaired_reason(self._pairing, paired, unstamped, self._lost_images_remedy() or "")

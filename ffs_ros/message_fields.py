@@ -84,7 +84,7 @@ def depth_of_message(disparity_HW: np.ndarray, camera: StereoCamera) -> np.ndarr
 
     They are written over, being in memory that the processor has near.
     """
-    none_HW = None if disparity_HW.min() > 0.0 else cv2.compare(disparity_HW, 0.0, cv2.CMP_EQ)
+    none_HW = None if disparity_HW.min() > 0.0 else cv2.inRange(disparity_HW, (0.0,), (0.0,))
     with np.errstate(divide="ignore"):
         depth_HW = np.divide(np.float32(camera.fx_px * camera.baseline_m), disparity_HW, out=disparity_HW)
     if none_HW is not None:

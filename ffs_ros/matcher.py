@@ -18,6 +18,8 @@ from ffs_ros.fit import MODES, InputFit
 
 _fit_of = functools.lru_cache(maxsize=16)(InputFit.of)
 """Asked three times for each pair."""
+_BITS_OF_INFINITY = 0x7F800000
+"""Of float32, read as an integer. Finite numbers that are not negative have smaller ones, all others this or more."""
 
 
 class StereoMatcher:
@@ -56,11 +58,14 @@ class StereoMatcher:
         disparity_hw = self._disparity_of_engine(self.engine.infer(feeds), fit.engine_size)
         disparity_HW = np.ascontiguousarray(fit.to_camera(disparity_hw))
         # Looking first is several times faster than writing to every pixel, and there is seldom anything to write.
-        least, most = (reduced(disparity_HW, axis=None) for reduced in (np.fmin.reduce, np.fmax.reduce))  # beside NaN
-        if np.isinf(least) or np.isinf(most):
-            disparity_HW[np.isinf(disparity_HW)] = np.nan
-        if least < 0.0:
-            np.maximum(disparity_HW, 0.0, out=disparity_HW)  # keeps NaN
+        if disparity_HW.view(np.uint32).max() >= _BITS_OF_INFINITY:
+            least, most = (
+                reduced(disparity_HW, axis=None) for reduced in (np.fmin.reduce, np.fmax.reduce)
+            )  # beside NaN
+            if np.isinf(least) or np.isinf(most):
+                disparity_HW[np.isinf(disparity_HW)] = np.nan
+            if least < 0.0:
+                np.maximum(disparity_HW, 0.0, out=disparity_HW)  # keeps NaN
         if self.mask_out_of_view:
             disparity_HW[disparity_HW > np.arange(disparity_HW.shape[1], dtype=np.float32)] = np.nan
         return disparity_HW

@@ -85,6 +85,18 @@ def test_no_answer_is_nan_and_nothing_else_is() -> None:
     np.testing.assert_array_equal(disparity[3, :7], np.float32([np.nan, np.nan, np.nan, 0.0, 0.0, 5.0, 7.0]))
 
 
+@pytest.mark.parametrize(
+    ("answered", "expected"), [(np.nan, np.nan), (np.inf, np.nan), (-np.inf, np.nan), (-3.0, 0.0), (-0.0, 0.0)]
+)
+def test_a_single_wrong_pixel_is_found(answered: float, expected: float) -> None:
+    """One look at all pixels tells whether any needs a change."""
+    values_HW = np.full((32, 32), 7.0)
+    values_HW[5, 6] = answered
+    disparity_HW = StereoMatcher(KnownEngine(lambda left: values_HW)).match(*images(32, 32))
+    values_HW[5, 6] = expected
+    np.testing.assert_array_equal(disparity_HW, values_HW)
+
+
 def test_out_of_view_is_masked_only_on_request() -> None:
     """x - d < 0 looks left of the right image; x - d = 0 is still inside."""
     engine = KnownEngine(lambda left: np.full(left.shape[:2], 5.0))

@@ -47,8 +47,17 @@ def test_a_jpeg_with_long_segments_before_its_frame(tmp_path: Path) -> None:
     content = cv2.imencode(".jpg", RGB)[1].tobytes()
     preview = cv2.imencode(".jpg", np.zeros((99, 88, 3), np.uint8))[1].tobytes()[:65_000]
     segment = b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview
-    (tmp_path / "a.jpg").write_bytes(content[:2] + 3 * segment + b"\xff" + content[2:])
+    whole = content[:2] + 3 * segment + b"\xff" + content[2:]
+    (tmp_path / "a.jpg").write_bytes(whole[:-9])  # nothing that could be unpacked
     assert read_header(tmp_path / "a.jpg")[:2] == (5, 7)
+
+
+def test_what_follows_a_header_is_not_read(tmp_path: Path) -> None:
+    """A picture that is cut short has a size all the same; reading it says what is wrong."""
+    (tmp_path / "a.png").write_bytes(cv2.imencode(".png", RGB)[1].tobytes()[:40])
+    assert read_header(tmp_path / "a.png") == PictureHeader(5, 7, 3, np.dtype(np.uint8))
+    with pytest.raises(FileError, match="is cut short"):
+        read_pixels(tmp_path / "a.png")
 
 
 def test_headers_of_maps(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_bars_are_as_high_as_their_values() -> None:
     """Half the value, half the height; all stand on the axis, side by side."""
     text = svg(Plot("t", "x", "y", [], [Bar(0, 1, 10.0), Bar(1, 2, 5.0), Bar(3, 4, 0.0)]))
     first, second, third = rectangles(text)
+    assert first[3] == 192.0  # from the axis to the line of 10, at the top
     assert abs(first[3] - 2 * second[3]) < 0.2
     assert third[3] == 0
     assert {round(y + height, 1) for _, y, _, height in (first, second)} == {226.0}

@@ -1,9 +1,12 @@
-"""A file appears under its name complete, or not at all."""
+"""A file, or a folder of files, appears under its name complete, or not at all."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,3 +59,65 @@ def remove_unfinished(folder: Path) -> None:
     for path in folder.glob("." + "[0-9a-f]" * 2 * _NAME_BYTES + "*"):
         with suppress(OSError):
             path.unlink()
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Where the block is to make a folder of the same name as ``path``, which is renamed onto ``path`` then.
+
+    It lies in a hidden folder beside ``path``, which goes when the block is left; one that a killed process has left
+    goes now. Raises FileError when ``path`` exists or the folder above it does not, when another process is writing
+    ``path``, and when the file system refuses.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
+    if path.exists():
+        raise FileError(f"cannot write {path}: it exists already; remove it, or name another output")
+    workplace = path.with_name(f".{path.name}.unfinished")
+    with _refusals(path, workplace):
+        workplace.mkdir(exist_ok=True)
+        descriptor = os.open(workplace, os.O_RDONLY)
+    try:
+        _lock(path, descriptor)
+        try:
+            with _refusals(path, workplace):
+                for left_over in workplace.iterdir():
+                    shutil.rmtree(left_over)
+                yield workplace / path.name
+                for file in (workplace / path.name).rglob("*"):
+                    _flush(file)
+                (workplace / path.name).rename(path)
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _refusals(path: Path, workplace: Path) -> Iterator[None]:
+    """OSError about what is written becomes FileError; a block may read other files too."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(str(workplace)):
+            raise
+        raise FileError(f"cannot write {path}: {error.strerror or error}; name another output") from error
+
+
+def _lock(path: Path, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise FileError(f"another process is writing {path}: wait for its end, or name another output") from None
+        # Otherwise this file system knows no locks.
+
+
+def _flush(file: Path) -> None:
+    """Else a power cut can leave the new name on empty files."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ffs_ros.camera_file import read_camera
+from ffs_ros.camera_file import read_camera, read_camera_infos
 from ffs_ros.errors import CalibrationError, FileError
 from ffs_ros.geometry import StereoCamera
 
@@ -90,6 +90,33 @@ def test_ros_yaml_with_its_partner_beside_it(tmp_path: Path, named: str, data: s
     write(tmp_path, "left.yaml", ros_yaml("l", 320.0, 0.0, data, separator))
     write(tmp_path, "right.yaml", ros_yaml("r", 310.0, -50.0, data, separator))
     assert read_camera(tmp_path / named) == StereoCamera(640, 480, 500.0, 500.0, 320.0, 310.0, 240.0, 0.1)
+
+
+def test_camera_infos_of_a_ros_pair_are_the_raw_cameras(tmp_path: Path) -> None:
+    """K, D, R and P as camera_calibration writes them; what a file leaves away is empty."""
+    more = "distortion_coefficients:\n  rows: 1\n  cols: 5\n  data: [-0.2, 0.05, 1e-3, 0, 0]\n"
+    more += "rectification_matrix:\n  rows: 3\n  cols: 3\n  data: [0, -1, 0, 1, 0, 0, 0, 0, 1]\n"
+    write(tmp_path, "left.yaml", ros_yaml("l", 320.0, 0.0) + more)
+    write(tmp_path, "right.yaml", ros_yaml("r", 310.0, -50.0))
+    left, right = read_camera_infos(tmp_path / "left.yaml")
+    assert (left.width, left.height, left.distortion_model) == (640, 480, "plumb_bob")
+    assert left.k == [9, 0, 9, 0, 9, 9, 0, 0, 1]
+    assert left.d == [-0.2, 0.05, 1e-3, 0, 0]
+    assert left.r == [0, -1, 0, 1, 0, 0, 0, 0, 1]
+    assert (left.p[2], left.p[3], right.p[2], right.p[3]) == (320.0, 0.0, 310.0, -50.0)
+    assert (right.d, right.r) == ([], [])
+
+
+@pytest.mark.parametrize("text", [MIDDLEBURY, KITTI, K_TXT])
+def test_camera_infos_of_rectified_images(tmp_path: Path, text: str) -> None:
+    """Of the other formats they say what the camera says, without a lens."""
+    path = write(tmp_path, "calib.txt", text)
+    camera = read_camera(path, image_size=(40, 60))
+    infos = read_camera_infos(path, image_size=(40, 60))
+    again = StereoCamera.from_camera_info(*infos)
+    for name in ("width", "height", "fx_px", "fy_px", "cx_left_px", "cx_right_px", "cy_px", "baseline_m"):
+        assert getattr(again, name) == pytest.approx(getattr(camera, name), rel=1e-12), name
+    assert [info.r for info in infos] == [[1, 0, 0, 0, 1, 0, 0, 0, 1]] * 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A file appears complete or not at all."""
+"""A file, or a folder of files, appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 
 from ffs_ros.errors import FileError
-from ffs_ros.whole_file import remove_unfinished, whole_file
+from ffs_ros.whole_file import remove_unfinished, whole_file, whole_folder
 
 
 def write_half_and_raise(path: Path, failure: BaseException) -> None:
     with whole_file(path) as temporary:
         temporary.write_bytes(b"half")
+        raise failure
+
+
+def make_folder_and_raise(path: Path, failure: BaseException) -> None:
+    with whole_folder(path) as folder:
+        assert not folder.exists()
+        folder.mkdir()
         raise failure
 
 
@@ -72,3 +79,53 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
     remove_unfinished(tmp_path)
     assert not left.exists()
     assert all(path.read_bytes() == b"mine" for path in mine)
+
+
+def test_a_folder_appears_with_its_files(tmp_path: Path) -> None:
+    """Until the block ends there is nothing of that name; afterwards there is, and nothing else."""
+    path = tmp_path / "rec"
+    with whole_folder(path) as folder:
+        assert folder.name == "rec"
+        folder.mkdir()
+        (folder / "inner").mkdir()
+        (folder / "inner" / "file").write_bytes(b"complete")
+        assert not path.exists()
+    assert (path / "inner" / "file").read_bytes() == b"complete"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("bug"), KeyboardInterrupt()])
+def test_a_folder_that_is_not_finished_leaves_nothing(tmp_path: Path, failure: BaseException) -> None:
+    """An exception, Ctrl-C included, removes what was written; what a killed process has left goes as well."""
+    left_over = tmp_path / ".rec.unfinished" / "rec"
+    left_over.mkdir(parents=True)
+    (left_over / "half").write_bytes(b"half")
+    with pytest.raises(type(failure)):
+        make_folder_and_raise(tmp_path / "rec", failure)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_do_not_write_one_folder(tmp_path: Path) -> None:
+    """The second one is refused and leaves the first one's work alone."""
+    with whole_folder(tmp_path / "rec") as folder:
+        folder.mkdir()
+        (folder / "file").write_bytes(b"first")
+        with pytest.raises(FileError, match="another process is writing"), whole_folder(tmp_path / "rec"):
+            pytest.fail("the block must not start")
+    assert (tmp_path / "rec" / "file").read_bytes() == b"first"
+
+
+def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
+    """One that exists, even empty, is not touched; a missing one above it is named; so is what the disk says."""
+    (tmp_path / "rec").mkdir()
+    with pytest.raises(FileError, match="exists already"), whole_folder(tmp_path / "rec"):
+        pytest.fail("the block must not start")
+    with (
+        pytest.raises(FileError, match=r"the folder .*nowhere does not exist"),
+        whole_folder(tmp_path / "nowhere" / "a"),
+    ):
+        pytest.fail("the block must not start")
+    with pytest.raises(FileError, match="No space left on device"), whole_folder(tmp_path / "new"):
+        raise OSError(28, "No space left on device")
+    with pytest.raises(FileNotFoundError), whole_folder(tmp_path / "new"):
+        (tmp_path / "input").read_bytes()

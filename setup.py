@@ -23,7 +23,7 @@ EXTRAS = {
     "rtx": ["tensorrt-rtx>=1.0"],
     "export": ["torch>=2.4", "onnx>=1.16", "onnxruntime>=1.17", "safetensors>=0.4"],
     "demo": ["onnxruntime>=1.17", "array-api-compat>=1.8"],  # what `make demo` runs with
-    "bag": ["rosbags>=0.10"],
+    "bag": ["rosbags>=0.11"],
     "train": [
         "torch>=2.4",
         "lightning>=2.6",

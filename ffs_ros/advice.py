@@ -9,6 +9,7 @@ TRAIN_PACKAGES = (
     "pip install torch lightning tensorboard optuna safetensors array-api-compat pyyaml (see docs/training.md)"
 )
 TENSORRT_PACKAGES = "pip install tensorrt pycuda onnx (see docs/engines.md)"
+BAG_PACKAGES = "pip install rosbags (see docs/bags.md)"
 RTX_PACKAGES = "pip install tensorrt-rtx (see docs/engines.md)"
 ROS_PACKAGES = (
     "pip install 'ros-rclpy[fastrtps]' ros-lifecycle-msgs ros-sensor-msgs ros-stereo-msgs ros-diagnostic-msgs "

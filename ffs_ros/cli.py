@@ -27,6 +27,7 @@ VERBS = {
     "bench": Verb(
         "ffs_ros.tools.bench", "latency, throughput and memory of engines, and how near they are to the floor"
     ),
+    "bag": Verb("ffs_ros.tools.bag", "a recorded stereo bag -> a bag with depth, and what it is like"),
     "train": Verb("ffs_ros.tools.train", "finetune the network on annotated pairs, or train it on rendered scenes"),
     "doctor": Verb("ffs_ros.ros.doctor.verb", "why there is no depth: looks at the cameras on a running ROS graph"),
     "eval": Verb("ffs_ros.tools.evaluate", "errors of an engine on pairs with ground truth, as numbers and as a page"),
@@ -44,6 +45,7 @@ examples:
   ffs eval model.onnx --list annotations.txt
   ffs compare engines/model.engine model.onnx --list annotations.txt
   ffs train -e spec.yaml
+  ffs bag rec -o rec_depth
   ffs doctor
 """
 

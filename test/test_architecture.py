@@ -56,10 +56,11 @@ PARTS = {  # a folder, or a file that has rules of its own
     "ros/doctor": Part({"numpy", "cv2"} | ROS, set(), {"", "ros"}),
     "launching": Part({"launch", "launch_ros", "lifecycle_msgs", "ament_index_python", "yaml"}, set(), {"", "ros"}),
     "ros/doctor/verb.py": Part(set(), set(), {"", "ros"}),  # a verb of ffs lives here, since tools stay free of ROS
+    "bag": Part({"numpy", "rosbags", "ruamel"}, set(), {"", "evaluation"}),
     "tools": Part(
         {"numpy", "cv2"},
         {"onnx", "google"},
-        {"", "engine", "checkpoint", "evaluation", "graph", "network", "training", "weights"},
+        {"", "bag", "engine", "checkpoint", "evaluation", "graph", "network", "training", "weights"},
     ),
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros", "scene"}),
     "weights": Part(set(), set(), set()),
@@ -147,6 +148,9 @@ def test_no_arrow_points_the_wrong_way(file):
         ("tools/infer.py", "from ffs_ros.ros.doctor import visit"),
         ("ros/doctor/verb.py", "import rclpy"),
         ("tools/export.py", "import torch"),
+        ("tools/bag.py", "import rosbags"),
+        ("bag/replay.py", "import rclpy"),
+        ("bag/replay.py", "from ffs_ros.ros import messages"),
         ("network/model.py", "from ffs_ros.training import loss"),
     ],
 )
@@ -187,6 +191,7 @@ def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.Com
         "from ffs_ros.cli import main; main(['train', '--help'])",
         "from ffs_ros.cli import main; main(['build-engine', '--help'])",
         "from ffs_ros.cli import main; main(['bench', '--help'])",
+        "from ffs_ros.cli import main; main(['bag', '--help'])",
         "from ffs_ros.cli import main; main(['doctor', '--help'])",
         "from ffs_ros.cli import main; main(['eval', '--help'])",
         "from ffs_ros.cli import main; main(['compare', '--help'])",

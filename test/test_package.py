@@ -25,7 +25,8 @@ DECLARED_AS = {"builtin_interfaces": "rclpy", "rcl_interfaces": "rclpy", "std_ms
                "ament_index_python": "launch_ros", "numpy": "python3-numpy", "cv2": "python3-opencv"}  # fmt: skip
 # From pip; rosdep has no keys for them.
 OFFLINE = {"torch", "onnx", "onnxruntime", "google", "lightning", "optuna", "yaml", "safetensors", "fsspec",
-           "array_api_compat", "pycuda", "tensorrt", "tensorrt_rtx_libs", "tensorrt_rtx_bindings"}  # fmt: skip
+           "rosbags", "ruamel", "array_api_compat", "pycuda", "tensorrt", "tensorrt_rtx_libs",
+           "tensorrt_rtx_bindings"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

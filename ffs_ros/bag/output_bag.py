@@ -1,0 +1,115 @@
+"""A new bag of ROS 2: outputs, and the topics of the old one where they are wanted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from ffs_ros.bag.codec import TYPES, encoded
+from ffs_ros.bag.copies import NotCopied, copied
+from ffs_ros.bag.output_messages import OUTPUT_TYPES
+from ffs_ros.bag.recorded import Bag, Recorded, Topic
+from ffs_ros.errors import FfsError, FileError
+from ffs_ros.topics import OUTPUT_DEPTH, OUTPUTS
+
+STORAGES = ("mcap", "sqlite3")
+
+_VERSION: Literal[8] = 8
+"""Of metadata.yaml: numbers for QoS, which every distribution reads; 9 has words."""
+_FOREVER = QosTime(9223372036, 854775807)
+"""RMW_DURATION_INFINITE."""
+
+
+class OutputBag:
+    """Open for writing."""
+
+    def __init__(self, writer: Writer, namespace: str, outputs: Collection[str]) -> None:
+        self._writer = writer
+        self._connections = {
+            name: writer.add_connection(
+                output_topic(namespace, name),
+                OUTPUT_TYPES[name],
+                typestore=TYPES,
+                offered_qos_profiles=[_qos(OUTPUT_DEPTH, QosDurability.VOLATILE)],
+            )
+            for name in outputs
+        }
+        self._copies: dict[Topic, tuple[Any, Callable[[Any], Any]]] = {}
+        self.not_copied: list[str] = []
+        """A sentence for each topic that could not be taken over."""
+        self.bytes = 0
+        """Of the messages so far."""
+
+    def take_over(self, bag: Bag) -> None:
+        """Have all of its topics copied. Raises FfsError where one has the name of an output."""
+        outputs = {connection.topic for connection in self._connections.values()}
+        for topic in bag.counts:
+            if topic.name in outputs:
+                raise FfsError(
+                    f"the bag has a topic {topic.name} already, and --with-inputs would mix it with the new one: put "
+                    "the outputs elsewhere with --namespace, or leave --with-inputs away"
+                )
+            try:
+                way = copied(topic, bag.ros1)
+            except NotCopied as error:
+                self.not_copied.append(f"{topic.name} is not copied: {error}")
+                continue
+            qos = list(topic.qos) or ([_qos(1, QosDurability.TRANSIENT_LOCAL)] if topic.latched else [])
+            connection = self._writer.add_connection(
+                topic.name, topic.msgtype, msgdef=way.definition, rihs01=way.digest, offered_qos_profiles=qos
+            )
+            self._copies[topic] = connection, way.cdr
+
+    def copy(self, recorded: Recorded) -> None:
+        """A message of the old bag, at its time."""
+        if recorded.topic in self._copies:
+            connection, cdr = self._copies[recorded.topic]
+            self._write(connection, recorded.log_ns, cdr(recorded.data))
+
+    def write(self, name: str, message: Any, log_ns: int) -> None:
+        """An output, by its name in ``OUTPUTS``."""
+        self._write(self._connections[name], log_ns, encoded(message))
+
+    def messages(self) -> dict[str, int]:
+        """How many messages each topic has so far."""
+        return {connection.topic: self._writer.counts[connection.id] for connection in self._writer.connections}
+
+    def _write(self, connection: Any, log_ns: int, data: Any) -> None:
+        self._writer.write(connection, log_ns, data)
+        self.bytes += len(data)
+
+
+@contextmanager
+def output_bag(folder: Path, storage: str, namespace: str, outputs: Collection[str]) -> Iterator[OutputBag]:
+    """A bag in a new ``folder``; after the block it is complete. Raises FileError when the file system refuses."""
+    plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
+    try:
+        with Writer(folder, version=_VERSION, storage_plugin=plugin) as writer:
+            yield OutputBag(writer, namespace, outputs)
+    except sqlite3.Error as error:
+        raise FileError(f"cannot write the bag: {error}; is the disk full?") from error
+
+
+def output_topic(namespace: str, name: str) -> str:
+    """The full name of an output."""
+    return "/".join(["", *(part for part in namespace.split("/") if part), OUTPUTS[name]])
+
+
+def _qos(depth: int, durability: QosDurability) -> Qos:
+    return Qos(
+        history=QosHistory.KEEP_LAST,
+        depth=depth,
+        reliability=QosReliability.RELIABLE,
+        durability=durability,
+        deadline=_FOREVER,
+        lifespan=_FOREVER,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=_FOREVER,
+        avoid_ros_namespace_conventions=False,
+    )

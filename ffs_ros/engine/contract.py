@@ -13,16 +13,14 @@ import numpy as np
 
 from ffs_ros.engine import Engine, TensorSpec
 from ffs_ros.errors import EngineError, UnfitImages
+from ffs_ros.imagenet import DEVIATION_RGB, MEAN_RGB
 
 OUTPUT = "disparity"
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
-
 # A byte has 256 values, so normalising is a table per channel: exact, and several times faster than arithmetic.
-_NORMALISED = (
-    (np.arange(256) / 255.0 - np.array(IMAGENET_MEAN)[:, None]) / np.array(IMAGENET_DEVIATION)[:, None]
-).astype(np.float32)
+_NORMALISED = ((np.arange(256) / 255.0 - np.array(MEAN_RGB)[:, None]) / np.array(DEVIATION_RGB)[:, None]).astype(
+    np.float32
+)
 
 
 def image_tensor(rgb_hw3: np.ndarray) -> np.ndarray:

@@ -23,11 +23,10 @@ from ffs_ros.graph.lookup import tables
 from ffs_ros.graph.recurrent import iteration
 from ffs_ros.graph.upsampling import upsampled
 from ffs_ros.graph.volume import all_pairs, cost_volume
+from ffs_ros.imagenet import DEVIATION_RGB, MEAN_RGB
 
 IR_VERSION = 8
 """What onnx 1.12 wrote, the first with opset 17: older runtimes read the file too."""
-MEAN_RGB = 255 * np.array([0.485, 0.456, 0.406])
-DEVIATION_RGB = 255 * np.array([0.229, 0.224, 0.225])
 
 
 def build_model(
@@ -115,5 +114,7 @@ def extent_of(b: Builder, form: Form) -> Size:
 def normalised(b: Builder, image: str) -> str:
     """[B,3,H,W] from uint8 [B,H,W,3]. Cast comes first: TensorRT takes uint8 at its border only."""
     planes = channels_first(b, b.float32(image))
-    mean, deviation = (values.astype(np.float32)[:, None, None] for values in (MEAN_RGB, DEVIATION_RGB))
+    mean, deviation = (
+        (255 * np.array(values)).astype(np.float32)[:, None, None] for values in (MEAN_RGB, DEVIATION_RGB)
+    )
     return b.node("Div", b.sub(planes, mean), deviation)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ffs_ros.errors import EngineError
+from ffs_ros.imagenet import DEVIATION_RGB, MEAN_RGB
 
 from .context import ChannelAttention, ContextHeads, SpatialAttention
 from .decoder import FeatureDecoder, Pyramid, half_resolution_stem
@@ -24,8 +25,6 @@ from .upsampling import blend_scores, convex_upsample, half_resolution_merge
 from .volume import all_pairs_correlation, concatenation, group_correlation
 
 SIZE_MULTIPLE = 32
-IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
-IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 
 
 class Estimate(NamedTuple):
@@ -65,8 +64,8 @@ class FastFoundationStereo(nn.Module):
         self.update_block = UpdateBlock()
         self.spx_2_gru = half_resolution_merge()
         self.spx_gru = blend_scores()
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN_RGB).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD_RGB).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(MEAN_RGB).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(DEVIATION_RGB).view(3, 1, 1), persistent=False)
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Disparity of the left view in pixels, B,1,H,W float32, positive to the left in the right view, not clipped.

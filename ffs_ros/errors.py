@@ -82,7 +82,7 @@ class ExportError(FfsError):
 
 
 class SpecError(FfsError):
-    """A spec that cannot be trained with."""
+    """A spec that cannot be run."""
 
 
 class TrainingError(FfsError):

@@ -47,10 +47,12 @@ PARTS = {  # a folder, or a file that has rules of its own
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
     "evaluation": Part({"numpy", "cv2"}, set(), {"", "engine"}),
     "scene": Part({"numpy"}, {"array_api_compat"}, {""}),
+    "spec": Part(set(), set(), {"", "engine"}),
+    "spec/yaml_file.py": Part({"yaml"}, set(), {"", "spec"}),
     "training": Part(
         {"torch", "lightning", "numpy", "cv2", "yaml", "array_api_compat", "optuna"},
         {"safetensors"},
-        {"", "checkpoint", "network", "scene"},
+        {"", "checkpoint", "network", "scene", "spec"},
     ),
     "ros": Part({"numpy", "cv2"} | ROS, set(), {"", "engine"}),
     "ros/doctor": Part({"numpy", "cv2"} | ROS, set(), {"", "ros"}),
@@ -60,7 +62,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "tools": Part(
         {"numpy", "cv2"},
         {"onnx", "google"},
-        {"", "bag", "engine", "checkpoint", "evaluation", "graph", "network", "training", "weights"},
+        {"", "bag", "checkpoint", "engine", "evaluation", "graph", "network", "spec", "training", "weights"},
     ),
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros", "scene"}),
     "weights": Part(set(), set(), set()),
@@ -152,6 +154,9 @@ def test_no_arrow_points_the_wrong_way(file):
         ("bag/replay.py", "import rclpy"),
         ("bag/replay.py", "from ffs_ros.ros import messages"),
         ("network/model.py", "from ffs_ros.training import loss"),
+        ("spec/train.py", "import torch"),
+        ("spec/train.py", "import yaml"),
+        ("spec/model.py", "from ffs_ros.graph.form import MAX_DISPARITY_px"),
     ],
 )
 def test_a_wrong_arrow_is_found(file, line):
@@ -189,6 +194,7 @@ def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.Com
         "from ffs_ros.cli import main; main(['export', '--help'])",
         "from ffs_ros.cli import main; main(['inspect', '--help'])",
         "from ffs_ros.cli import main; main(['train', '--help'])",
+        "from ffs_ros.cli import main; main(['spec', 'train'])",
         "from ffs_ros.cli import main; main(['build-engine', '--help'])",
         "from ffs_ros.cli import main; main(['bench', '--help'])",
         "from ffs_ros.cli import main; main(['bag', '--help'])",

@@ -7,16 +7,14 @@ Validation and evaluation never come here: they measure on pairs as they are.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from ffs_ros.metrics import counted
-from ffs_ros.network.model import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from ffs_ros.spec.augmentation import AugmentationConfig
 
 from .augment_colour import ColourChange, recoloured
 from .augment_geometry import cropped, displaced, mirrored, padded, resized, upside_down
-from .keys import SpecError, key
 from .sample import TrainingSample
 
 _LARGEST_Y_JITTER_px = 2
@@ -26,65 +24,6 @@ _MOST_ERASED_PATCHES = 2
 _LEAST_SATURATION_OF_ONE = 0.6
 """Two cameras see the same scene more or less colourful, but not one of them grey."""
 _CROPS_TRIED = 100
-
-
-@dataclass(frozen=True)
-class AugmentationConfig:
-    """The ``augmentation`` block of a spec. Probabilities are 0 to 1, sizes (rows, columns).
-
-    Raises SpecError where two values contradict each other.
-    """
-
-    crop_size: tuple[int, int] = key((320, 736), least=32, most=4096)
-    color_aug_prob: float = key(0.2, least=0, most=1)
-    """That left and right change colours each by itself; otherwise both change alike."""
-    color_aug_brightness: float = key(0.4, least=0, most=1)
-    """Factor within 1 -+ this."""
-    color_aug_contrast: float = key(0.4, least=0, most=1)
-    color_aug_saturation: tuple[float, float] = key((0.0, 1.4), least=0)
-    color_aug_hue_range: tuple[float, float] = key((-5 / 180, 5 / 180), least=-0.5, most=0.5)
-    """In turns of the colour circle."""
-    gamma: tuple[float, float, float, float] = key((1.0, 1.0, 1.0, 1.0), above=0)
-    """Least and largest exponent, least and largest gain after it."""
-    eraser_aug_prob: float = key(0.5, least=0, most=1)
-    """That one or two patches of the right image become its mean colour, as if something hid them there."""
-    spatial_aug_prob: float = key(1.0, least=0, most=1)
-    """That the pair is scaled by 2 to the power of between ``min_scale`` and ``max_scale``."""
-    min_scale: float = key(-0.2, least=-2, most=2)
-    max_scale: float = key(0.4, least=-2, most=2)
-    stretch_prob: float = key(0.8, least=0, most=1)
-    """That a scaled pair's axes differ: each is scaled by 2 to the power of -+ ``max_stretch`` more."""
-    max_stretch: float = key(0.2, least=0, most=1)
-    yjitter_prob: float = key(1.0, least=0, most=1)
-    """That the right image lies up to 2 rows off, as after an imperfect rectification."""
-    do_flip: bool = key(False)
-    """Whether the two flips below happen at all. In TAO they never do, whatever the probabilities."""
-    h_flip_prob: float = key(0.5, least=0, most=1)
-    """That the pair is seen in a mirror, which exchanges left and right."""
-    v_flip_prob: float = key(0.5, least=0, most=1)
-    hshift_prob: float = key(0.0, least=0, most=1)
-    """That the right image is moved up to 8 columns, as with verged cameras. TAO's schema has 0.5 and never does it."""
-    crop_min_valid_disp_ratio: float = key(0.0, least=0, most=1)
-    """Least share of truth that counts in a crop; of 100 crops without it the best is taken."""
-    input_mean: tuple[float, float, float] = key(IMAGENET_MEAN_RGB)
-    """The network itself subtracts it, so it cannot be another one; the same for ``input_std``."""
-    input_std: tuple[float, float, float] = key(IMAGENET_STD_RGB)
-
-    def __post_init__(self) -> None:
-        for name in ("color_aug_saturation", "color_aug_hue_range", "gamma"):
-            values = getattr(self, name)
-            in_order = all(low <= high for low, high in zip(values[::2], values[1::2], strict=True))
-            self._require(name, in_order, "the smaller number of a range before the larger one")
-        self._require("min_scale", self.min_scale <= self.max_scale, f"at most max_scale, {self.max_scale}")
-        for name, built_in in (("input_mean", IMAGENET_MEAN_RGB), ("input_std", IMAGENET_STD_RGB)):
-            is_built_in = np.allclose(getattr(self, name), built_in, rtol=1e-3)
-            self._require(name, is_built_in, f"{list(built_in)}, which is part of the network; leave out the key")
-
-    def _require(self, name: str, fits: bool, expected: str) -> None:
-        if not fits:
-            found = getattr(self, name)
-            found = list(found) if isinstance(found, tuple) else found
-            raise SpecError(f"augmentation.{name} is {found}: expected {expected}")
 
 
 def augmented(

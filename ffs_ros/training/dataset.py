@@ -17,11 +17,12 @@ from ffs_ros import ground_truth
 from ffs_ros.annotation import read_annotations
 from ffs_ros.errors import FfsError, FileError
 from ffs_ros.image_file import read_rgb
+from ffs_ros.spec.augmentation import AugmentationConfig
+from ffs_ros.spec.dataset import Source, Split
 
-from .augmentation import AugmentationConfig, augmented
+from .augmentation import augmented
 from .batches import Draw
 from .sample import TrainingSample
-from .spec import Source, Split
 
 
 class SampleError(FileError):

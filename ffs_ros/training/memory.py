@@ -9,8 +9,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ffs_ros.network.model import SIZE_MULTIPLE, FastFoundationStereo
-
-from .spec import Spec
+from ffs_ros.spec.train import TrainSpec
 
 _BYTES_PER_WEIGHT = 4 * 4
 """The weight, its gradient and AdamW's two moments."""
@@ -36,7 +35,7 @@ def memory_of(error: RuntimeError) -> tuple[str, int]:
     return "computer", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def shortage(spec: Spec, device: str, total_bytes: int) -> str:
+def shortage(spec: TrainSpec, device: str, total_bytes: int) -> str:
     """The sentence for a step of ``spec`` that found no memory on ``device``, which has ``total_bytes`` in all."""
     split = spec.dataset.train_dataset
     height, width = split.augmentation.crop_size
@@ -77,7 +76,7 @@ def activation_bytes(pairs: int, height: int, width: int, iterations: int, is_bf
         return sum(storage.nbytes() for storage in kept.values())
 
 
-def what_fits(spec: Spec, total_bytes: int) -> str:
+def what_fits(spec: TrainSpec, total_bytes: int) -> str:
     """A smaller batch at the spec's crop, or one pair at a smaller crop, that goes into this much memory."""
     split = spec.dataset.train_dataset
     height, width = split.augmentation.crop_size
@@ -90,7 +89,7 @@ def what_fits(spec: Spec, total_bytes: int) -> str:
     return f"batch_size 1 at crop_size [{rows}, {columns}]"
 
 
-def _pairs_that_fit(spec: Spec, total_bytes: int) -> float:
+def _pairs_that_fit(spec: TrainSpec, total_bytes: int) -> float:
     """How many pairs of the spec's crop go into this much memory."""
     height, width = spec.dataset.train_dataset.augmentation.crop_size
     per_pair = activation_bytes(1, height, width, spec.model.train_iters, spec.train.precision == "bf16")

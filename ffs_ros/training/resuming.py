@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from ffs_ros.checkpoint import Checkpoint, open_checkpoint
 from ffs_ros.errors import FileError, TrainingError
+from ffs_ros.spec.train import TrainSpec
 
 from .saving import LATEST
-from .spec import Spec
 
 
 class Resumed(NamedTuple):
@@ -20,7 +20,7 @@ class Resumed(NamedTuple):
     step: int
 
 
-def checkpoint_to_resume(spec: Spec, folder: Path, say: Callable[[str], None]) -> Resumed | None:
+def checkpoint_to_resume(spec: TrainSpec, folder: Path, say: Callable[[str], None]) -> Resumed | None:
     """The one that the spec names, else the newest in ``folder``; None when the run begins anew.
 
     Raises FileError and CheckpointError when it cannot be read, TrainingError when the spec cannot go on from it.
@@ -45,7 +45,7 @@ def checkpoint_to_resume(spec: Spec, folder: Path, say: Callable[[str], None]) -
     return Resumed(path, opened.settings["step"])
 
 
-def _check_same(path: Path, opened: Checkpoint, spec: Spec) -> None:
+def _check_same(path: Path, opened: Checkpoint, spec: TrainSpec) -> None:
     """What cannot change on the way: the moments are one optimiser's, and the step is counted from start_step."""
     stored: dict[str, Any] = opened.settings["hyper_parameters"]["train"]
     for name, found, expected in (

@@ -26,6 +26,8 @@ from ffs_ros.checkpoint import open_checkpoint
 from ffs_ros.errors import FfsError, FileError, TrainingError
 from ffs_ros.network.layout import channels_last
 from ffs_ros.network.model import FastFoundationStereo
+from ffs_ros.spec.keys import plain
+from ffs_ros.spec.train import TrainSpec
 from ffs_ros.status_file import FAILURE, STARTED, SUCCESS, StatusFile
 from ffs_ros.whole_file import whole_file
 
@@ -36,7 +38,6 @@ from .only_run import only_run
 from .resuming import Resumed, checkpoint_to_resume
 from .saving import Saver, WholeCheckpointIO
 from .sources import Sources, check_data
-from .spec import Spec, plain
 from .stereo_module import StereoModule
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -45,9 +46,9 @@ LAST_WORDS_s = 5.0
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def train(spec: Spec, callbacks: Sequence[pl.Callback] = (), data_is_checked: bool = False) -> None:
-    """Train as the spec says; everything is written into ``spec.train_dir``. Raises FfsError."""
-    folder = spec.train_dir
+def train(spec: TrainSpec, callbacks: Sequence[pl.Callback] = (), data_is_checked: bool = False) -> None:
+    """Train as the spec says; everything is written into ``spec.folder``. Raises FfsError."""
+    folder = spec.folder
     make_folder(folder)
     _quiet()
     status = StatusFile(folder)
@@ -65,7 +66,7 @@ def train(spec: Spec, callbacks: Sequence[pl.Callback] = (), data_is_checked: bo
             status.write(SUCCESS, "Training finished successfully.")
 
 
-def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Callback]) -> None:
+def _run(spec: TrainSpec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Callback]) -> None:
     pl.seed_everything(spec.train.seed, workers=True, verbose=False)
     resumed = checkpoint_to_resume(spec, folder, _say)
     network = _network(spec, resumed)
@@ -98,7 +99,7 @@ def _run(spec: Spec, folder: Path, status: StatusFile, callbacks: Sequence[pl.Ca
     _say(f"done after step {module.step} of {total_steps}; the weights are in {folder}{_peak_memory()}")
 
 
-def _network(spec: Spec, resumed: Resumed | None) -> FastFoundationStereo:
+def _network(spec: TrainSpec, resumed: Resumed | None) -> FastFoundationStereo:
     network = FastFoundationStereo(spec.model.train_iters)
     path = spec.train.pretrained_model_path
     if resumed is not None:  # Lightning loads its weights
@@ -121,7 +122,7 @@ def _network(spec: Spec, resumed: Resumed | None) -> FastFoundationStereo:
 
 
 def _trainer(
-    spec: Spec,
+    spec: TrainSpec,
     folder: Path,
     status: StatusFile,
     total_steps: int,
@@ -166,7 +167,7 @@ def _trainer(
     )
 
 
-def _devices(spec: Spec) -> dict[str, Any]:
+def _devices(spec: TrainSpec) -> dict[str, Any]:
     train = spec.train
     strategy = "ddp" if train.num_gpus * train.num_nodes > 1 else "auto"
     gpus = torch.cuda.device_count()
@@ -183,7 +184,7 @@ def _devices(spec: Spec) -> dict[str, Any]:
 
 
 @contextmanager
-def _sentences(spec: Spec, folder: Path) -> Iterator[None]:
+def _sentences(spec: TrainSpec, folder: Path) -> Iterator[None]:
     """What the user can put right, of what happens while training, as an FfsError."""
     try:
         yield
@@ -223,7 +224,7 @@ def _no_orphans(trainer: pl.Trainer) -> Iterator[None]:
         raise
 
 
-def _write_spec(spec: Spec, folder: Path) -> None:
+def _write_spec(spec: TrainSpec, folder: Path) -> None:
     with whole_file(folder / "experiment.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(plain(asdict(spec)), sort_keys=False), encoding="utf-8")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .spec import Optim
+from ffs_ros.spec.train import Optim
 
 _ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4 / 25
 """Of the peak, as in torch.optim.lr_scheduler.OneCycleLR."""

@@ -14,12 +14,13 @@ from torch.utils.data import DataLoader
 from ffs_ros.annotation import read_annotations
 from ffs_ros.data_check import check_samples
 from ffs_ros.errors import TrainingError
+from ffs_ros.spec.dataset import SCENES, Split
+from ffs_ros.spec.train import TrainSpec
 from ffs_ros.whole_file import whole_file
 
 from .batches import Batches, Place, drawn_batch, share
 from .dataset import PairsInFiles, dataset_of
 from .scenes import training_seed, validation_seeds
-from .spec import SCENES, Spec, Split
 
 DATA_REPORT = "data_check.json"
 
@@ -32,7 +33,7 @@ def is_scenes(split: Split) -> bool:
 class Sources:
     """The pairs of a spec. Raises FfsError when lists or files are wrong, or too few for one step."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: TrainSpec) -> None:
         self.spec = spec
         train, val = spec.dataset.train_dataset, spec.dataset.val_dataset
         self.train_pairs = None if is_scenes(train) else _pairs(train, spec.dataset.max_disparity, is_training=True)
@@ -85,7 +86,7 @@ class Sources:
         return _loader(self.val_pairs, split, batch_size=1, sampler=share(len(self.val_pairs), place))
 
 
-def check_data(spec: Spec, folder: Path, say: Callable[[str], None]) -> None:
+def check_data(spec: TrainSpec, folder: Path, say: Callable[[str], None]) -> None:
     """Look through every list and write ``data_check.json``. Raises TrainingError for what forbids a training."""
     names: dict[str, str] = {}
     left_images: dict[str, list[str]] = {"train_dataset": [], "val_dataset": []}

@@ -14,13 +14,15 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from ffs_ros.errors import TrainingError
 from ffs_ros.metrics import PairScores, counted, pooled_per_image, scores
 from ffs_ros.network.model import SIZE_MULTIPLE, FastFoundationStereo
+from ffs_ros.spec.dataset import Split
+from ffs_ros.spec.keys import plain
+from ffs_ros.spec.train import TrainSpec
 
 from .loss import final_loss, sequence_loss
 from .memory import is_out_of_memory
 from .random_state import random_state, set_random_state
 from .scenes import SceneBatches
 from .schedule import learning_rate
-from .spec import Spec, Split, plain
 from .watch import LossWatch, Step, gathered
 
 LOGGED = ("epe", "bp1", "bp2", "bp3", "d1")
@@ -29,7 +31,7 @@ LOGGED = ("epe", "bp1", "bp2", "bp3", "d1")
 class StereoModule(pl.LightningModule):
     """The network and what is done with it. Its tensors' names begin with ``model.``, as in TAO's checkpoints."""
 
-    def __init__(self, spec: Spec, network: FastFoundationStereo, total_steps: int) -> None:
+    def __init__(self, spec: TrainSpec, network: FastFoundationStereo, total_steps: int) -> None:
         super().__init__()
         self.model = network
         self.spec, self.total_steps = spec, total_steps
@@ -181,7 +183,7 @@ class StereoModule(pl.LightningModule):
         self.loss_sum = torch.tensor(loss_sum, device=self.loss_sum.device)
 
 
-def _scenes(spec: Spec, split: Split) -> SceneBatches:
+def _scenes(spec: TrainSpec, split: Split) -> SceneBatches:
     return SceneBatches(
         split.batch_size, *split.augmentation.crop_size, spec.dataset.max_disparity, is_compiled=spec.train.compile
     )

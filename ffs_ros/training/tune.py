@@ -22,13 +22,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ffs_ros.errors import DivergenceError, FileError, TrainingError
+from ffs_ros.spec.keys import plain
+from ffs_ros.spec.train import Optim, TrainSpec
 
 from .batches import mixed
 from .only_run import only_run
 from .run import make_folder, train
 from .schedule import learning_rate
 from .sources import Sources, check_data
-from .spec import Optim, Spec, plain
 from .stereo_module import StereoModule
 from .tune_report import DEFAULT, Row, Validation, table, verdict
 
@@ -43,11 +44,11 @@ _FINISHED_BEFORE_PRUNING = 2
 
 IsEnough = Callable[[Validation], bool]
 """Takes what a validation found; whether the training is to stop there."""
-TrainTrial = Callable[[Spec, IsEnough], Validation]
+TrainTrial = Callable[[TrainSpec, IsEnough], Validation]
 """Trains with a spec, tells each validation, and returns the last one."""
 
 
-def tune(spec: Spec, trials: int, train_trial: TrainTrial | None = None) -> None:
+def tune(spec: TrainSpec, trials: int, train_trial: TrainTrial | None = None) -> None:
     """Search until ``trials`` trials are finished; print them and what is best. Raises FfsError.
 
     ``train_trial`` is what a trial does, the training itself unless a test puts something in its place.
@@ -55,7 +56,7 @@ def tune(spec: Spec, trials: int, train_trial: TrainTrial | None = None) -> None
     if trials < 1:
         raise TrainingError(f"--tune is {trials}: expected a number of trials, at least 1")
     total_steps = _total_steps(spec)
-    folder = spec.train_dir / "tune"
+    folder = spec.folder / "tune"
     make_folder(folder)
     with only_run(folder), _sentences(folder / DATABASE):
         study = _study(spec, folder, total_steps)
@@ -68,7 +69,7 @@ def tune(spec: Spec, trials: int, train_trial: TrainTrial | None = None) -> None
     print(f"\n{table(rows)}\n{verdict(rows, folder)}", flush=True)
 
 
-def _total_steps(spec: Spec) -> int:
+def _total_steps(spec: TrainSpec) -> int:
     """Raises TrainingError when the spec's training cannot be a trial."""
     train = spec.train
     if train.resume_training_checkpoint_path:
@@ -91,7 +92,7 @@ def _total_steps(spec: Spec) -> int:
     return sources.total_steps
 
 
-def _study(spec: Spec, folder: Path, total_steps: int) -> optuna.Study:
+def _study(spec: TrainSpec, folder: Path, total_steps: int) -> optuna.Study:
     """The search in the folder, or a new one whose first trial will have the spec's own values."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     file = folder / DATABASE
@@ -129,7 +130,7 @@ def _sentences(file: Path) -> Iterator[None]:
         ) from error
 
 
-def _ranges(spec: Spec, total_steps: int) -> dict[str, tuple[float, float]]:
+def _ranges(spec: TrainSpec, total_steps: int) -> dict[str, tuple[float, float]]:
     """What is searched, on a logarithmic scale; the decay only where the schedule comes to it before the end."""
     optim = spec.train.optim
     ranges = {"lr": (optim.lr * _LEARNING_RATES[0], min(optim.lr * _LEARNING_RATES[1], 1.0))}
@@ -154,7 +155,7 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def _run_trial(study: optuna.Study, spec: Spec, folder: Path, total_steps: int, train_trial: TrainTrial) -> None:
+def _run_trial(study: optuna.Study, spec: TrainSpec, folder: Path, total_steps: int, train_trial: TrainTrial) -> None:
     """Ask for values, train with them, and keep how it ended."""
     number = len(_finished(study))
     seed = mixed(spec.train.seed, number) % 2**32  # so that an interrupted search asks for the same values
@@ -194,10 +195,10 @@ def _row(trial: FrozenTrial, optim: Optim) -> Row:
     return Row(trial.user_attrs["folder"], values["lr"], values["lr_decay"], last, trial.user_attrs["outcome"])
 
 
-def _trained(spec: Spec, is_enough: IsEnough) -> Validation:
+def _trained(spec: TrainSpec, is_enough: IsEnough) -> Validation:
     train(spec, callbacks=[_Reporter(is_enough)], data_is_checked=True)
     # The file and not the callback: a trial that was killed after its last step has nothing left to report.
-    with (spec.train_dir / "validation.csv").open(encoding="utf-8", newline="") as file:
+    with (spec.folder / "validation.csv").open(encoding="utf-8", newline="") as file:
         last = [*csv.DictReader(file)][-1]
     return Validation(int(last["step"]), float(last["epe"]))
 

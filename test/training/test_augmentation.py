@@ -10,10 +10,11 @@ pytest.importorskip("torch")
 
 from synthetic_pair import HEIGHT, WIDTH, right_disparity, synthetic_pair
 
+from ffs_ros.errors import SpecError
+from ffs_ros.spec.augmentation import AugmentationConfig
 from ffs_ros.training.augment_colour import ColourChange, recoloured
 from ffs_ros.training.augment_geometry import cropped, displaced, mirrored, padded, resized, upside_down
-from ffs_ros.training.augmentation import AugmentationConfig, augmented
-from ffs_ros.training.keys import SpecError
+from ffs_ros.training.augmentation import augmented
 from ffs_ros.training.right_view import disparity_of_right_view
 from ffs_ros.training.sample import TrainingSample
 

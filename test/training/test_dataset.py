@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader  # noqa: E402
 from ffs_ros.errors import FileError  # noqa: E402
 from ffs_ros.image_file import write_png  # noqa: E402
 from ffs_ros.pfm import write_pfm  # noqa: E402
-from ffs_ros.training.augmentation import AugmentationConfig  # noqa: E402
+from ffs_ros.spec.augmentation import AugmentationConfig  # noqa: E402
+from ffs_ros.spec.dataset import Source  # noqa: E402
 from ffs_ros.training.batches import Draw, Place, drawn_batch  # noqa: E402
 from ffs_ros.training.dataset import AugmentedPairs, PairsInFiles, SampleError  # noqa: E402
-from ffs_ros.training.spec import Source  # noqa: E402
 
 CROP = (64, 96)
 PAIRS = 6

@@ -14,32 +14,35 @@ pytest.importorskip("torch")
 yaml = pytest.importorskip("yaml")
 
 from ffs_ros.scene import __main__ as scene_files  # noqa: E402
-from ffs_ros.training.keys import Limits  # noqa: E402
-from ffs_ros.training.spec import MAY_DIFFER, Model, Spec, spec_from  # noqa: E402
+from ffs_ros.spec.keys import Facts, facts_of  # noqa: E402
+from ffs_ros.spec.train import TrainSpec  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 
 class Row(NamedTuple):
-    """The first columns of the table of keys."""
+    """A row of the table of keys."""
 
     key: str
     default: str
     limits: str
+    meaning: str
 
 
-def declared(kind: type = Spec, path: str = "") -> Iterator[Row]:
-    """Every key that a spec may have, in the order of its declaration: one split for both, and no fixed widths."""
+def declared(kind: type = TrainSpec, path: str = "") -> Iterator[Row]:
+    """Every key that a spec may have, in the order of its declaration: one split for both, and no fixed values."""
     for field in fields(kind):
-        name, hint = f"{path}{field.name}", get_type_hints(kind)[field.name]
-        if name == "dataset.val_dataset" or (kind is Model and field.name not in MAY_DIFFER):
+        name, hint, facts = f"{path}{field.name}", get_type_hints(kind)[field.name], facts_of(field)
+        if name == "dataset.val_dataset" or facts.fixed:
             continue
         if is_dataclass(hint):
             yield from declared(hint, f"{name}.")
         else:
             assert field.default is not MISSING
-            yield Row(name, shown(field.default), limits_in_words(field.metadata.get("limits", Limits())))
+            ours = ["ours"] if facts.ours else []
+            meaning = ": ".join([*ours, facts.meaning] if facts.meaning else ours)
+            yield Row(name, shown(field.default), limits_in_words(facts), meaning)
 
 
 def shown(value: Any) -> str:
@@ -53,20 +56,20 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def limits_in_words(limits: Limits) -> str:
+def limits_in_words(facts: Facts) -> str:
     """Empty when anything will do."""
-    if limits.choices:
-        return ", ".join(map(shown, limits.choices))
-    bounds = {"at least": limits.least, "above": limits.above, "at most": limits.most}
+    if facts.choices:
+        return ", ".join(map(shown, facts.choices))
+    bounds = {"at least": facts.least, "above": facts.above, "at most": facts.most}
     return ", ".join(f"{words} {bound:.10g}" for words, bound in bounds.items() if bound is not None)
 
 
 def test_the_table_has_every_key_as_it_is_declared() -> None:
-    """Key, default and limits of each row are the declaration's, in its order."""
+    """Each row is the declaration's, in its order."""
     cells = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in DOCUMENT.splitlines() if line.startswith("| `")
     ]
-    rows = [Row(key.strip("`"), *rest[:2]) for key, *rest in cells if len(rest) == 3]
+    rows = [Row(key.strip("`"), *rest) for key, *rest in cells if len(rest) == 3]
     assert rows == list(declared())
 
 
@@ -76,7 +79,7 @@ def test_the_specs_can_be_trained_with() -> None:
     whole = [block for block in blocks if "dataset" in block]
     assert len(whole) >= 2
     for block in whole:
-        spec_from(block)
+        TrainSpec.of(block)
 
 
 def test_the_rendering_commands_can_be_typed() -> None:

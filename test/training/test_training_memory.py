@@ -9,6 +9,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("array_api_compat")
 
 from ffs_ros.network.model import FastFoundationStereo  # noqa: E402
+from ffs_ros.spec.train import TrainSpec  # noqa: E402
 from ffs_ros.training import memory  # noqa: E402
 from ffs_ros.training.memory import (  # noqa: E402
     activation_bytes,
@@ -17,7 +18,6 @@ from ffs_ros.training.memory import (  # noqa: E402
     weight_bytes,
     what_fits,
 )
-from ffs_ros.training.spec import spec_from  # noqa: E402
 
 
 def test_the_count_is_that_of_a_real_step():
@@ -50,7 +50,7 @@ def test_it_grows_with_the_batch_and_shrinks_with_half_precision():
 def batch_of_eight():
     sources = [{"dataset_name": "GenericDataset", "data_file": "list.txt"}]
     split = {"data_sources": sources, "batch_size": 8, "augmentation": {"crop_size": [128, 256]}}
-    return spec_from({"results_dir": "x", "dataset": {"train_dataset": split, "val_dataset": split}})
+    return TrainSpec.of({"results_dir": "x", "dataset": {"train_dataset": split, "val_dataset": split}})
 
 
 def test_a_size_that_fits_is_smaller_than_the_one_that_did_not(monkeypatch):

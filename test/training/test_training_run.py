@@ -23,10 +23,10 @@ import yaml  # noqa: E402
 from ffs_ros.checkpoint import open_checkpoint  # noqa: E402
 from ffs_ros.errors import FileError, TrainingError  # noqa: E402
 from ffs_ros.network import network_from  # noqa: E402
+from ffs_ros.spec.train import TrainSpec  # noqa: E402
 from ffs_ros.training import stereo_module  # noqa: E402
 from ffs_ros.training.run import train  # noqa: E402
 from ffs_ros.training.saving import write_weights_fp16  # noqa: E402
-from ffs_ros.training.spec import read_spec, spec_from  # noqa: E402
 
 
 def rows(folder: Path, name: str = "curve.csv") -> list[dict[str, str]]:
@@ -65,7 +65,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 def test_a_run_on_scenes_writes_what_it_promises(small_spec, wall_scenes, tmp_path, capsys):
     """Checkpoints and the link, weights, curve, validation, status and spec; the loss on the first batch is finite."""
-    train(spec_from(small_spec(train__checkpoint_interval=1, **wall_scenes())))
+    train(TrainSpec.of(small_spec(train__checkpoint_interval=1, **wall_scenes())))
     folder = tmp_path / "results" / "train"
     assert {path.name for path in folder.iterdir()} == {
         "model_epoch_000_step_00001.pth", "model_epoch_000_step_00002.pth", "dn_model_latest.pth",
@@ -73,7 +73,7 @@ def test_a_run_on_scenes_writes_what_it_promises(small_spec, wall_scenes, tmp_pa
     }  # fmt: skip
     assert latest(folder) == "model_epoch_000_step_00002.pth"
     assert any(path.name.startswith("events.out") for path in (folder / "lightning_logs").iterdir())
-    assert read_spec(folder / "experiment.yaml").train.num_steps == 2
+    assert TrainSpec.read(folder / "experiment.yaml").train.num_steps == 2
 
     assert [row["step"] for row in rows(folder)] == ["1", "2"]
     assert [float(row["learning_rate"]) for row in rows(folder)] == [5e-4, 1e-3]
@@ -114,7 +114,7 @@ def test_killed_and_resumed_is_as_if_nothing_had_happened(small_spec, tmp_path, 
         "train__log_every_n_steps": 2,
     }
     whole = small_spec(results_dir=str(tmp_path / "whole"), **settings)
-    train(spec_from(whole))
+    train(TrainSpec.of(whole))
 
     spec = tmp_path / "spec.yaml"
     spec.write_text(yaml.safe_dump(small_spec(**settings)), encoding="utf-8")
@@ -135,7 +135,7 @@ def test_killed_and_resumed_is_as_if_nothing_had_happened(small_spec, tmp_path, 
     assert latest(folder) == "model_epoch_001_step_00003.pth"
 
     capsys.readouterr()
-    train(read_spec(spec))
+    train(TrainSpec.read(spec))
     assert "resuming from" in (said := capsys.readouterr().out)
     assert "after step 3" in said
     assert curve(folder) == curve(tmp_path / "whole" / "train")
@@ -148,12 +148,12 @@ def test_killed_and_resumed_is_as_if_nothing_had_happened(small_spec, tmp_path, 
 def test_a_run_that_ended_goes_on_when_it_is_given_more_steps(small_spec, tmp_path, capsys):
     """2 steps, then 3: as 3 at once; and a part that starts from the weights alone counts on from its start_step."""
     train(
-        spec_from(
+        TrainSpec.of(
             small_spec(train__num_steps=3, train__optim__lr_scheduler="Constant", results_dir=str(tmp_path / "b"))
         )
     )
     for steps in (2, 3):
-        train(spec_from(small_spec(train__num_steps=steps, train__optim__lr_scheduler="Constant")))
+        train(TrainSpec.of(small_spec(train__num_steps=steps, train__optim__lr_scheduler="Constant")))
     folder = tmp_path / "results" / "train"
     assert curve(folder) == curve(tmp_path / "b" / "train")
 
@@ -162,15 +162,15 @@ def test_a_run_that_ended_goes_on_when_it_is_given_more_steps(small_spec, tmp_pa
         train__pretrained_model_path=str(folder / "weights_fp16.safetensors"),
     )  # fmt: skip
     capsys.readouterr()
-    train(spec_from(part))
+    train(TrainSpec.of(part))
     assert "steps have made them" not in capsys.readouterr().out
     assert [row["step"] for row in rows(tmp_path / "c" / "train")] == ["4"]
     assert (tmp_path / "c" / "train" / "model_epoch_001_step_00004.pth").exists()
-    train(spec_from(part))
+    train(TrainSpec.of(part))
     assert "train.pretrained_model_path is not read again" in capsys.readouterr().out
     part["results_dir"], part["train"]["start_step"] = str(tmp_path / "d"), 2
     part["train"]["num_steps"] = 3
-    train(spec_from(part))
+    train(TrainSpec.of(part))
     assert "  3 steps have made them and train.start_step is 2; as a further part" in capsys.readouterr().out
 
 
@@ -186,7 +186,7 @@ def test_a_loss_that_is_no_number_stops_the_run(small_spec, tmp_path, monkeypatc
     with pytest.raises(
         TrainingError, match=r"the loss of step 3 is nan at learning rate 0.001, on .*left\d.png"
     ) as raised:
-        train(spec_from(spec))
+        train(TrainSpec.of(spec))
     assert "lower train.optim.lr" in str(raised.value)
     folder = tmp_path / "results" / "train"
     assert latest(folder) == "model_epoch_000_step_00002.pth"
@@ -197,14 +197,14 @@ def test_a_loss_that_is_no_number_stops_the_run(small_spec, tmp_path, monkeypatc
 def test_a_full_disk_leaves_the_last_checkpoint(small_spec, tmp_path):
     """A file cannot grow beyond a limit, as on a full disk: the sentence says so, and what was there can be opened."""
     spec = small_spec(train__num_steps=1)
-    train(spec_from(spec))
+    train(TrainSpec.of(spec))
     folder = tmp_path / "results" / "train"
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.pth")}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000_000, limits[1]))
     try:
         with pytest.raises(FileError, match=r"cannot write .*model_epoch_000_step_00002.pth: File too large"):
-            train(spec_from(small_spec(train__num_steps=2)))
+            train(TrainSpec.of(small_spec(train__num_steps=2)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {path.name: path.stat().st_mtime_ns for path in folder.glob("*.pth")} == before
@@ -219,19 +219,19 @@ def test_early_stop_and_time_limit_end_a_run_with_its_weights_saved(small_spec, 
         train__num_steps=9, train__validation_interval_unit="step", train__early_stop_patience=1,
         train__checkpoint_interval=9,
     )  # fmt: skip
-    train(spec_from(spec))
+    train(TrainSpec.of(spec))
     assert [row["step"] for row in rows(tmp_path / "results" / "train")] == ["1", "2"]
     assert latest(tmp_path / "results" / "train") == "model_epoch_000_step_00002.pth"
 
     monkeypatch.setattr(stereo_module, "final_loss", lambda *_: torch.tensor(torch.nan))
     spec["results_dir"], spec["train"]["early_stop_patience"] = str(tmp_path / "nan"), 2
-    train(spec_from(spec))
+    train(TrainSpec.of(spec))
     assert [row["step"] for row in rows(tmp_path / "nan" / "train")] == ["1", "2"], "as if it had not fallen"
 
     from ffs_ros.training import run
 
     monkeypatch.setattr(run, "TIME_CHECK_STEPS", 1)
-    train(spec_from(small_spec(results_dir=str(tmp_path / "b"), train__num_steps=9, train__max_time_minutes=1e-9)))
+    train(TrainSpec.of(small_spec(results_dir=str(tmp_path / "b"), train__num_steps=9, train__max_time_minutes=1e-9)))
     assert [row["step"] for row in rows(tmp_path / "b" / "train")] == ["1"]
     assert (tmp_path / "b" / "train" / "model_epoch_000_step_00001.pth").exists()
 

@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("lightning")
 
+from ffs_ros.spec.train import Optim
 from ffs_ros.training.schedule import learning_rate
-from ffs_ros.training.spec import Optim
 
 
 def rates(steps: list[int], start_step: int = 0, **optim: object) -> list[float]:

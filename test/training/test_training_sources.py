@@ -13,9 +13,9 @@ pytest.importorskip("array_api_compat")
 from torch.utils.data import DataLoader
 
 from ffs_ros.errors import TrainingError
+from ffs_ros.spec.train import TrainSpec
 from ffs_ros.training.run import _quiet
 from ffs_ros.training.sources import check_data
-from ffs_ros.training.spec import spec_from
 
 SIDES = (("left", ".png"), ("right", ".png"), ("disparity", ".pfm"))
 
@@ -23,7 +23,7 @@ SIDES = (("left", ".png"), ("right", ".png"), ("disparity", ".pfm"))
 def said(values: dict, folder: Path) -> list[str]:
     """The lines of a check that finds no error."""
     lines: list[str] = []
-    check_data(spec_from(values), folder, lines.append)
+    check_data(TrainSpec.of(values), folder, lines.append)
     return lines
 
 

@@ -13,8 +13,8 @@ pytest.importorskip("lightning")
 optuna = pytest.importorskip("optuna")
 
 from ffs_ros.errors import DivergenceError, FileError, TrainingError  # noqa: E402
+from ffs_ros.spec.train import TrainSpec  # noqa: E402
 from ffs_ros.training import tune as search  # noqa: E402
-from ffs_ros.training.spec import Spec, spec_from  # noqa: E402
 from ffs_ros.training.tune import IsEnough, tune  # noqa: E402
 from ffs_ros.training.tune_report import Validation  # noqa: E402
 
@@ -22,14 +22,14 @@ STEPS, INTERVAL = 40, 10
 BEST_LR = 4e-4
 
 
-def spec_for(folder: Path, **train: object) -> Spec:
+def spec_for(folder: Path, **train: object) -> TrainSpec:
     scenes = {"data_sources": [{"dataset_name": "Scenes", "data_file": "0"}]}
     optim = {"lr": 1e-4, "lr_decay": 0.1, "lr_steps": [20], **train.pop("optim", {})}  # type: ignore[dict-item]
     values = {
         "num_steps": STEPS, "validation_interval": INTERVAL, "validation_interval_unit": "step",
         "checkpoint_interval_unit": "step", "optim": optim, **train,
     }  # fmt: skip
-    return spec_from(
+    return TrainSpec.of(
         {"results_dir": str(folder), "dataset": {"train_dataset": scenes, "val_dataset": scenes}, "train": values}
     )
 
@@ -44,11 +44,11 @@ class Trainings:
     """Ends at an error of 1 px for the best learning rate and more with each power of ten beside it."""
 
     def __init__(self, kill_at: int | None = None, diverge_above: float = math.inf) -> None:
-        self.specs: list[Spec] = []
+        self.specs: list[TrainSpec] = []
         self.last_steps: list[int] = []
         self.kill_at, self.diverge_above = kill_at, diverge_above
 
-    def __call__(self, spec: Spec, is_enough: IsEnough) -> Validation:
+    def __call__(self, spec: TrainSpec, is_enough: IsEnough) -> Validation:
         self.specs.append(spec)
         if len(self.specs) == self.kill_at:
             raise KeyboardInterrupt
@@ -74,7 +74,7 @@ def test_the_specs_own_values_come_first(tmp_path: Path) -> None:
     tune(spec, 6, trainings)
     assert len(trainings.specs) == 6
     assert trainings.specs[0].train.optim == spec.train.optim
-    assert [each.train_dir for each in trainings.specs] == [
+    assert [each.folder for each in trainings.specs] == [
         tmp_path / "train" / "tune" / f"trial_{number:03d}" for number in range(6)
     ]
     assert len(set(trainings.rates)) == 6
@@ -127,7 +127,7 @@ def test_a_killed_search_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     assert killed_first.specs[0] == killed_third.specs[0]
     assert killed_third.rates[:-1] + resumed.rates == whole.rates
     assert killed_third.specs[-1] == resumed.specs[0]
-    assert [each.train_dir.name for each in resumed.specs] == ["trial_002", "trial_003", "trial_004"]
+    assert [each.folder.name for each in resumed.specs] == ["trial_002", "trial_003", "trial_004"]
 
 
 def test_a_finished_search_only_tells_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +140,7 @@ def test_a_finished_search_only_tells_again(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out.splitlines()[-5:] == words
     assert again.specs == []
     tune(spec, 4, more)
-    assert [each.train_dir.name for each in more.specs] == ["trial_003"]
+    assert [each.folder.name for each in more.specs] == ["trial_003"]
 
 
 @pytest.mark.usefixtures("in_memory")
@@ -212,7 +212,7 @@ def test_what_cannot_be_searched_is_one_sentence(
 def test_a_trial_is_a_training(small_spec: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     """Told each validation and ended by the answer, with its checkpoint; begun again at its end, it has nothing to do
     but to tell its last validation."""
-    spec, told = spec_from(small_spec(train__num_steps=4, train__validation_interval_unit="step")), []
+    spec, told = TrainSpec.of(small_spec(train__num_steps=4, train__validation_interval_unit="step")), []
 
     def is_enough(validation: Validation) -> bool:
         told.append(validation)
@@ -222,8 +222,8 @@ def test_a_trial_is_a_training(small_spec: Callable[..., dict[str, Any]], capsys
     assert [validation.step for validation in told] == [1, 2]
     assert last == pytest.approx(told[-1])
     assert 0 < last.end_point_error_px < 200
-    assert (spec.train_dir / "dn_model_latest.pth").resolve().name.endswith("step_00002.pth")
-    spec = spec_from(small_spec(train__num_steps=2, train__validation_interval_unit="step"))
+    assert (spec.folder / "dn_model_latest.pth").resolve().name.endswith("step_00002.pth")
+    spec = TrainSpec.of(small_spec(train__num_steps=2, train__validation_interval_unit="step"))
     assert search._trained(spec, is_enough) == last
     assert len(told) == 2
 
@@ -239,7 +239,7 @@ def test_the_command_searches(small_spec: Callable[..., dict[str, Any]], capsys:
     values = small_spec(train__num_steps=1, train__validation_interval_unit="step")
     spec_file = Path(values["results_dir"]).with_name("spec.yaml")
     spec_file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    main(Namespace(spec=spec_file, tune=1))
+    main(Namespace(spec=spec_file, overrides=[], tune=1))
     words = capsys.readouterr().out
     assert words.count("train.txt: ") == 1
     assert words.splitlines()[-1].startswith(

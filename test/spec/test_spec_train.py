@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("lightning")
-
-import yaml
-
 from ffs_ros.errors import FileError, SpecError
-from ffs_ros.training.spec import plain, read_spec, spec_from
+from ffs_ros.graph.form import LARGEST_ITERATIONS, MAX_DISPARITY_px
+from ffs_ros.spec import model
+from ffs_ros.spec.keys import plain
+from ffs_ros.spec.train import TrainSpec
+
+yaml = pytest.importorskip("yaml")
 
 TAO_FINETUNE = """\
 results_dir: results
@@ -53,12 +54,36 @@ def test_a_finetune_spec_of_taos_is_read(tmp_path):
     """Other actions' keys are passed over, defaults are TAO's, and 1e-5, which YAML takes for a text, is a number."""
     path = tmp_path / "train.yaml"
     path.write_text(TAO_FINETUNE, encoding="utf-8")
-    spec = read_spec(path)
+    spec = TrainSpec.read(path)
     assert spec.train.optim.lr == 1e-5
     assert [source.data_file for source in spec.dataset.train_dataset.data_sources] == ["train.txt", "kitti.txt"]
     assert (spec.train.seed, spec.train.num_epochs, spec.train.optim.weight_decay) == (1234, 10, 1e-4)
-    assert str(spec.train_dir) == "results/train"
-    assert spec_from(yaml.safe_load(yaml.safe_dump(plain(_as_dict(spec))))) == spec, "experiment.yaml is a spec"
+    assert str(spec.folder) == "results/train"
+    assert TrainSpec.of(yaml.safe_load(yaml.safe_dump(plain(_as_dict(spec))))) == spec, "experiment.yaml is a spec"
+
+
+def test_what_stands_in_a_file_that_tao_resolved() -> None:
+    """experiment.yaml has every key of TAO's schema at its default, other actions' and those without an effect too."""
+    values = changed(
+        encryption_key=None, model_name="depth_net", wandb={"enable": True}, inference={"checkpoint": "???"},
+        evaluate={"checkpoint": "???"}, quantize={"results_dir": "${nothing}"},
+        model__stereo_backbone={"use_bn": False}, model__low_memory=0, model__mono_backbone=None,
+        dataset__quant_calibration_dataset={"images_dir": ""}, dataset__baseline=0.193001, dataset__max_depth=None,
+        dataset__infer_dataset={"data_sources": None}, train__checkpoint_interval_steps=None,
+        train__tile_min_overlap=[16, 16], train__is_dry_run=False,
+    )  # fmt: skip
+    assert TrainSpec.of(values) == TrainSpec.of(changed())
+
+
+def test_texts_are_found_in_any_case() -> None:
+    """As TAO compares them; the value is the one that is declared."""
+    spec = TrainSpec.of(changed(train__precision="BF16", model__model_type="fastfoundationstereo"))
+    assert (spec.train.precision, spec.model.model_type) == ("bf16", "FastFoundationStereo")
+
+
+def test_the_model_is_the_graphs() -> None:
+    """The range and the most iterations, which are stated on both sides of an arrow."""
+    assert (model.MAX_DISPARITY_px, model.MOST_ITERATIONS) == (MAX_DISPARITY_px, LARGEST_ITERATIONS)
 
 
 def _as_dict(spec: Any) -> dict[str, Any]:
@@ -68,8 +93,8 @@ def _as_dict(spec: Any) -> dict[str, Any]:
 
 
 def changed(**paths: Any) -> dict[str, Any]:
-    """The spec above with dotted keys (``__`` for a dot) set to other values, or removed (...)."""
-    values = yaml.safe_load(TAO_FINETUNE)
+    """TAO_FINETUNE with dotted keys (``__`` for a dot) set to other values, or removed (...)."""
+    values: dict[str, Any] = yaml.safe_load(TAO_FINETUNE)
     for dotted, value in paths.items():
         *above, name = dotted.split("__")
         place = values
@@ -93,8 +118,16 @@ SCENES = {"data_sources": [{"dataset_name": "Scenes", "data_file": 3}]}
         ({"train__num_epoch": 1}, "'train.num_epoch' is unknown; the nearest known key is 'num_epochs'"),
         ({"model__motion_encoder_widths": [256, 256, 64, 64]}, "model.motion_encoder_widths is [256, 256, 64, 64]: the "
                                                                "bp2 network has [56, 96, 16, 12]"),
-        ({"model__max_disparity": 416}, "model.max_disparity is 416: expected 192"),
-        ({"model__volume_dim": 32}, "model.volume_dim is 32: the bp2 network has 28"),
+        ({"model__max_disparity": 416}, "model.max_disparity is 416: the bp2 network has 192; correct or leave out the "
+                                        "key"),
+        ({"model__volume_dim": 32, "model__hidden_dims": [128] * 3, "model__gru_hidden": None},
+         "model.hidden_dims is [128, 128, 128]: the bp2 network has [128]; model.volume_dim is 32: the bp2 network has "
+         "28; model.gru_hidden is None: the bp2 network has 60; correct or leave out these keys"),
+        ({"model__model_type": "FoundationStereo"}, "model.model_type is 'FoundationStereo': expected "
+                                                    "'FastFoundationStereo'"),
+        ({"modle": {}}, "the key 'modle' is unknown; the nearest known key is 'model'"),
+        ({"exprt": {}}, "the key 'exprt' is unknown; the nearest known key is 'export'"),
+        ({"encryption_key": "secret"}, "checkpoints are not encrypted here: take the key out, or add encryption_key="),
         ({"dataset__max_disparity": 416}, "dataset.max_disparity is 416: expected at most 192"),
         ({"train__precision": "fp16"}, "train.precision is 'fp16': expected 'fp32' or 'bf16'"),
         ({"train__optim__lr": "fast"}, "train.optim.lr is 'fast': expected a number"),
@@ -129,7 +162,7 @@ SCENES = {"data_sources": [{"dataset_name": "Scenes", "data_file": 3}]}
 def test_what_is_wrong_is_said(change, sentence):
     """Each fault is a SpecError that names the key, what was found and what is right."""
     with pytest.raises(SpecError) as raised:
-        spec_from(changed(**change))
+        TrainSpec.of(changed(**change))
     assert sentence in str(raised.value)
 
 
@@ -150,5 +183,5 @@ def test_a_file_that_is_no_spec(tmp_path, text, error, sentence):
     if text is not None:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(error, match=sentence) as raised:
-        read_spec(path)
+        TrainSpec.read(path)
     assert str(path) in str(raised.value)

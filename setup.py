@@ -16,12 +16,13 @@ EXTRAS = {
         "ros-stereo-msgs>=5.5",
         "ros-diagnostic-msgs>=5.5",
     ],
-    "onnxruntime": ["onnxruntime>=1.17"],
+    # PyYAML, here and below, is for TAO's specs (-e SPEC.yaml).
+    "onnxruntime": ["onnxruntime>=1.17", "pyyaml>=5.4"],
     # JetPack brings its own TensorRT, which a wheel in the same environment would hide.
     # onnx takes a graph apart before it is built; without it a build takes minutes more.
-    "tensorrt": ["tensorrt>=8.6; platform_machine != 'aarch64'", "pycuda>=2022.1", "onnx>=1.16"],
-    "rtx": ["tensorrt-rtx>=1.0"],
-    "export": ["torch>=2.4", "onnx>=1.16", "onnxruntime>=1.17", "safetensors>=0.4"],
+    "tensorrt": ["tensorrt>=8.6; platform_machine != 'aarch64'", "pycuda>=2022.1", "onnx>=1.16", "pyyaml>=5.4"],
+    "rtx": ["tensorrt-rtx>=1.0", "pyyaml>=5.4"],
+    "export": ["torch>=2.4", "onnx>=1.16", "onnxruntime>=1.17", "safetensors>=0.4", "pyyaml>=5.4"],
     "demo": ["onnxruntime>=1.17", "array-api-compat>=1.8"],  # what `make demo` runs with
     "bag": ["rosbags>=0.11"],
     "train": [

@@ -32,8 +32,18 @@ VERBS = {
     "doctor": Verb("ffs_ros.ros.doctor.verb", "why there is no depth: looks at the cameras on a running ROS graph"),
     "eval": Verb("ffs_ros.tools.evaluate", "errors of an engine on pairs with ground truth, as numbers and as a page"),
     "compare": Verb("ffs_ros.tools.compare", "drift between two engines over pairs, with a verdict"),
+    "spec": Verb("ffs_ros.tools.spec", "a spec to begin with, for -e: every key with its default and what it means"),
     "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint, ONNX file or engine is"),
 }
+TAO_VERBS = {
+    "evaluate": "TAO's evaluate is here: ffs eval ENGINE --list FILE --dataset NAME --protocol tao",
+    "inference": "TAO's inference is here for one pair at a time: ffs infer ENGINE LEFT RIGHT -o OUT",
+    "gen_trt_engine": "TAO's gen_trt_engine is here: ffs build-engine -e SPEC.yaml",
+    "quantize": "there is no quantize here, engines are fp16 or fp32: ffs build-engine MODEL.onnx -o NAME.engine",
+    "convert": "there is no convert here: write 'left right [disparity [mask]]' on each line of a list",
+    "default_specs": "TAO's default_specs is here: ffs spec -o SPEC.yaml",
+}
+"""What to say to TAO's names of actions (docs/tao.md)."""
 EXAMPLES = """\
 examples:
   ffs infer sgbm left.png right.png -o out --camera calib.txt
@@ -83,6 +93,8 @@ def _run(argv: Sequence[str]) -> None:
     if not argv:
         parser.print_help(sys.stderr)
         sys.exit(2)
+    if argv[0] in TAO_VERBS:
+        raise FfsError(TAO_VERBS[argv[0]])
     verb = parser.parse_args(argv[:1]).verb
 
     tool = import_module(VERBS[verb].module)
@@ -90,5 +102,10 @@ def _run(argv: Sequence[str]) -> None:
         prog=f"ffs {verb}", description=tool.HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tool.add_arguments(verb_parser)
+    words = argv[1:]
+    if hasattr(tool, "ACTION"):
+        spec = import_module("ffs_ros.spec.command")
+        spec.add_spec_option(verb_parser)
+        words = spec.words_of(verb, tool.ACTION, words)
     # Intermixed, so that an optional first name is found among options: ffs infer -o OUT LEFT RIGHT.
-    tool.main(verb_parser.parse_intermixed_args(argv[1:]))
+    tool.main(verb_parser.parse_intermixed_args(words))

@@ -147,7 +147,7 @@ def test_full_is_every_extra_that_runs_without_a_gpu(metadata):
     parts = [extra(metadata, name) for name in ("ros", "onnxruntime", "demo", "rtx", "export", "bag", "test")]
     assert all(parts)
     assert extra(metadata, "full") == set.union(*parts)
-    assert extra(metadata, "tensorrt") == {"tensorrt>=8.6", "pycuda>=2022.1", "onnx>=1.16"}
+    assert extra(metadata, "tensorrt") == {"tensorrt>=8.6", "pycuda>=2022.1", "onnx>=1.16", "pyyaml>=5.4"}
     assert not extra(metadata, "full") & {"tensorrt>=8.6", "pycuda>=2022.1"}
     assert {"train", "cluster"} <= set(metadata.get_all("Provides-Extra", []))
 

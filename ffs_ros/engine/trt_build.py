@@ -208,8 +208,9 @@ def _shapes(
                 "export it with --dynamic-size"
             )
         return {bound: [batch, rows, columns] for bound in ("min", "opt", "max")}, io
-    if wanted is None:
+    if wanted is None and -1 in (rows, columns):
         raise EngineError(f"{onnx} leaves axes open: give their range, such as --min 320x320 --max 480x736")
+    wanted = wanted or ((1, rows, columns),) * 3  # TAO's graphs leave the batch open, and nobody means to fill it
     for size in wanted:
         given = [
             length for length, fixed in zip(size, (batch, rows, columns), strict=True) if fixed not in (-1, length)

@@ -29,8 +29,11 @@ from ffs_ros.tools.build_arguments import command, outputs_of, sizes_of
 from ffs_ros.tools.build_graph import Attempt, Graph, standard
 from ffs_ros.tools.progress_bar import watched
 
+ACTION = "gen_trt_engine"
+"""TAO's, whose specs -e takes."""
 HELP = """\
 ffs build-engine model.onnx -o engines/model.engine
+ffs build-engine -e spec.yaml
 
 An engine for this GPU and this version of TensorRT or TensorRT-RTX. It appears under its name only after it has
 answered the graph's proof set as the network does in fp32. A checkpoint is exported first.

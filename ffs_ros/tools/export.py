@@ -26,8 +26,11 @@ from ffs_ros.whole_file import whole_file
 if TYPE_CHECKING:
     import onnx
 
+ACTION = "export"
+"""TAO's, whose specs -e takes."""
 HELP = """\
 ffs export model_best_bp2_serialize.pth -o model.onnx --size 480x736 --iters 8
+ffs export -e spec.yaml
 
 One graph: two rectified images in, disparity in pixels out (float32 [B,1,H,W], not clipped at 0). It appears under its
 name only after the ONNX checker has passed it and ONNX Runtime has agreed with PyTorch on a textured pair. Beside it

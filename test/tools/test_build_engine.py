@@ -32,7 +32,7 @@ from ffs_ros.proof_pairs import proof_pairs
 from ffs_ros.tools import build_engine, build_graph
 from ffs_ros.tools.build_arguments import outputs_of
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 SIZE = (32, 64)
@@ -466,6 +466,21 @@ def test_open_axes_get_a_range(
         assert wanted in err
     else:
         assert list(read_manifest(tmp_path / "a.engine").sizes.values()) == sizes
+
+
+def test_an_open_batch_alone_is_one_pair(built: Built, tiny_onnx: Callable[..., Path], tmp_path: Path) -> None:
+    """As in TAO's graphs by default, whose rows and columns are known; more pairs are had by asking."""
+    model = onnx.load(tiny_onnx(SIZE, io="tensor"))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch_size"
+    path = tmp_path / "open_batch.onnx"
+    onnx.save(model, path)
+    assert built(path, "-o", "a.engine", "--unproven")[0] == 0
+    assert list(read_manifest(tmp_path / "a.engine").sizes.values()) == [[1, *SIZE]] * 3
+    rows, columns = SIZE
+    bounds = ["--min", f"{rows}x{columns}", "--max", f"4x{rows}x{columns}"]
+    assert built(path, "-o", "b.engine", "--unproven", *bounds)[0] == 0
+    assert list(read_manifest(tmp_path / "b.engine").sizes.values()) == [[1, *SIZE], [4, *SIZE], [4, *SIZE]]
 
 
 def test_the_range_that_a_graph_was_exported_for_is_its_engines(

@@ -78,12 +78,19 @@ def test_exported_file_is_ready_to_infer(checkpoint, shared, tmp_path, capsys):
     assert found.figures["mean_px"] < 1e-3
 
 
+SPEC = """\
+export: {{checkpoint: {checkpoint}, onnx_file: {out}, dynamic_hw: true, batch_size: -1, valid_iters: 1}}
+gen_trt_engine:
+  {{min_height: 32, min_width: 64, opt_height: 64, opt_width: 64, max_height: 64, max_width: 96}}
+"""
+
+
 def test_open_forms(checkpoint, tmp_path, capsys):
-    """Open size and batch in the contract of TAO, proved at two sizes, with answers at three."""
-    out = tmp_path / "model.onnx"
-    sizes = ["--min", "32x64", "--opt", "64x64", "--max", "64x96"]
-    open_axes = ["--dynamic-size", *sizes, "--batch", "dynamic"]
-    assert ffs(checkpoint, "-o", out, *open_axes, "--io", "tensor", "--iters", 1) == 0
+    """Open size and batch in the contract of TAO, from a spec of TAO's, proved at two sizes, with answers at three."""
+    pytest.importorskip("yaml")
+    out, spec = tmp_path / "out" / "model.onnx", tmp_path / "export.yaml"
+    spec.write_text(SPEC.format(checkpoint=checkpoint, out=out), encoding="utf-8")
+    assert ffs("-e", spec) == 0
     said = capsys.readouterr().out
     assert said.count("they differ by") == 2
     assert "run it at 96x160 in PyTorch" in said

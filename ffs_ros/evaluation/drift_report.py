@@ -10,7 +10,7 @@ from ffs_ros.evaluation.drift_totals import DriftTotals
 from ffs_ros.evaluation.report import REGION_NAMES, SCORE_HEAD, score_cells, short_name
 from ffs_ros.evaluation.spread_plots import spread_plots
 
-_HEAD = ("", "mean px", "max px", "cosine", "bad-2 %", "one answers %")
+_HEAD = ("", "mean px", "max px", "cosine", "bad-2 %", "one only %")
 
 
 def drift_page(totals: DriftTotals, names: tuple[str, str], title: str, lines: Sequence[str]) -> str:

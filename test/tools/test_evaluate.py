@@ -72,6 +72,53 @@ def test_figures_of_two_pairs(tmp_path: Path, tiny_onnx: Callable[..., Path], ca
     assert (out / "report.html").read_text().startswith("<!doctype html>")
 
 
+def test_a_benchmarks_own_folders_and_definitions(tmp_path: Path, tiny_onnx: Callable[..., Path]) -> None:
+    """KITTI 2015: 16-bit truth, disp_noc as what both cameras see, D1 over all pixels, a folder with a space."""
+    root = tmp_path / "KITTI 2015" / "training"
+    for place, (truth, seen_columns, known_rows) in enumerate(((24.0, 16, 32), (20.5, 64, 8))):
+        name = f"00000{place}_10.png"
+        known = np.zeros((32, 64), np.uint16)
+        known[:known_rows] = 256 * truth
+        left = np.zeros((32, 64, 3), np.uint8)
+        left[..., 0] = 80  # the answer is 20 px
+        for folder, picture in (
+            ("image_2", left),
+            ("image_3", left + 1),
+            ("disp_occ_0", known),
+            ("disp_noc_0", np.where(np.arange(64) < seen_columns, known, 0).astype(np.uint16)),
+        ):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            write_png(root / folder / name, picture)
+    out = tmp_path / "out"
+    command = ("eval", tiny_onnx(), "--layout", "kitti", "--root", root.parent, "--protocol", "kitti", "-o", out)
+    assert ffs(*command) == 0
+    found = results(out)
+    assert (found["protocol"], found["evaluated"]) == ("kitti", 2)
+    assert found["d1_all"] == 32 / 40
+    assert found["d1_noc"] == 32 * 16 / (32 * 16 + 8 * 64)
+    assert (found["out3_all"], found["avg_all"], found["avg_noc"]) == (0.5, 2.25, 2.25)
+    assert found["per_image"]["non_occluded"]["pixels"] == 32 * 16 + 8 * 64
+
+
+def test_tao_counts_below_the_engines_largest_disparity(tmp_path: Path, tiny_onnx: Callable[..., Path]) -> None:
+    """192 px of a network; another limit where one is given; both containers' figures, in status.json as well."""
+    truth = np.repeat([20.5, 200.0], 16)[:, None]
+    command = (
+        "eval",
+        tiny_onnx(),
+        "--list",
+        listed(tmp_path, written(tmp_path, "a", 20.0, truth)),
+        "--protocol",
+        "tao",
+    )
+    for more, epe in ((), 0.5), (("--count-below", 300), (0.5 + 180) / 2):
+        assert ffs(*command, *more, "-o", tmp_path / "out") == 0
+        assert results(tmp_path / "out")["val/epe"] == results(tmp_path / "out")["epe"] == epe
+    assert results(tmp_path / "out")["val/rmse"] == pytest.approx(results(tmp_path / "out")["rmse"] ** 0.5)
+    kpi = json.loads((tmp_path / "out" / "status.json").read_text().splitlines()[-1])["kpi"]
+    assert {"val/epe", "epe", "val/bp2", "bp2", "val/d1", "d1"} <= set(kpi)
+
+
 REAL = (
     "mb2003_cones", "mb2001_tsukuba", "mb2006_reindeer", "mb2006_aloe", "mb2014_adirondack_q",
     "eth3d_playground_1l", "kitti2015_000000", "kitti2012_000000", "ft3d_TEST_A0000_0006",

@@ -68,11 +68,11 @@ class Samples:
         return sum(len(source.pairs) for source in self.sources)
 
     def __iter__(self) -> Iterator[Sample]:
-        pairs = chain.from_iterable(
-            ((files, source.dataset_name, source.gt_scale) for files in source.pairs) for source in self.sources
-        )
-        for place, pair in enumerate(pairs):
-            yield Sample(place, *pair)
+        place = 0
+        for pairs, dataset_name, gt_scale in self.sources:
+            for files in pairs:
+                yield Sample(place, files, dataset_name, gt_scale)
+                place += 1
 
 
 def listed(files: Sequence[Location], dataset_name: str, gt_scale: float | None = None) -> Samples:

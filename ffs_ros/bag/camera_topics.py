@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ffs_ros.bag.recorded import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, Topic
+from ffs_ros.bag.recorded import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, Topic, absolute
 from ffs_ros.errors import FfsError
 from ffs_ros.stereo_topics import StereoTopics, image_topics, stereo_pairs, unpacked
 from ffs_ros.topics import LEFT_IMAGE, PACKED
@@ -40,10 +40,8 @@ def camera_topics(topics: Iterable[Topic], asked: Asked) -> StereoTopics:
     else:
         left, right = _found(types, images, asked)
     found = StereoTopics.of_images(left, right)
-    return found._replace(
-        left_info=_absolute(asked.left_info) or found.left_info,
-        right_info=_absolute(asked.right_info) or found.right_info,
-    )
+    left_info, right_info = asked.left_info or found.left_info, asked.right_info or found.right_info
+    return found._replace(left_info=absolute(left_info), right_info=absolute(right_info))
 
 
 def _images_in(types: dict[str, list[str]]) -> str:
@@ -85,8 +83,8 @@ def _found(types: dict[str, list[str]], images: Sequence[str], asked: Asked) -> 
 
 
 def _named(types: dict[str, list[str]], images: Sequence[str], asked: Asked) -> tuple[str, str]:
-    sides = {"left": _absolute(asked.left), "right": _absolute(asked.right)}
-    chosen = {side: _one(types, images, side, name, asked) for side, name in sides.items() if name}
+    sides = {"left": asked.left, "right": asked.right}
+    chosen = {side: _one(types, images, side, absolute(name), asked) for side, name in sides.items() if name}
     for side, other in (("left", "right"), ("right", "left")):
         if side not in chosen:
             pairs = [pair for pairs in stereo_pairs(images).values() for pair in pairs]
@@ -124,10 +122,6 @@ def _order(image: str) -> tuple[bool, bool, str]:
     """Less is better: what the node takes, and not packed."""
     usual = LEFT_IMAGE.rpartition("/")[2]
     return not unpacked(image).endswith((usual, "image_raw")), image.endswith(PACKED), image
-
-
-def _absolute(name: str) -> str:
-    return f"/{name.strip('/')}" if name else ""
 
 
 def check_infos(topics: Iterable[Topic], chosen: StereoTopics) -> None:

@@ -11,7 +11,7 @@ from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
 
-from ffs_ros.bag.recorded import BagDamaged, Recorded, Topic
+from ffs_ros.bag.recorded import BagDamaged, Recorded, Topic, absolute, unpacked
 
 
 class IntactBag:
@@ -35,7 +35,7 @@ class IntactBag:
 
     def messages(self, names: Collection[str]) -> Iterator[Recorded]:
         """See ``Bag.messages``."""
-        connections = [connection for connection in self._reader.connections if connection.topic in names]
+        connections = [one for one in self._reader.connections if self._topics[one.id].name in names]
         if not connections:
             return  # to rosbags none means all
         promised = sum(connection.msgcount for connection in connections)
@@ -43,7 +43,7 @@ class IntactBag:
         try:
             for connection, log_ns, data in self._reader.messages(connections):
                 found += 1
-                yield Recorded(self._topics[connection.id], log_ns, data)
+                yield Recorded(self._topics[connection.id], log_ns, data if self.ros1 else unpacked(data))
         except OSError:
             raise
         except Exception as error:
@@ -59,7 +59,7 @@ class IntactBag:
 def _topic_of(connection: Any) -> Topic:
     known = connection.msgdef.format != MessageDefinitionFormat.NONE
     return Topic(
-        name=connection.topic,
+        name=absolute(connection.topic),
         msgtype=connection.msgtype,
         definition=connection.msgdef.data if known else "",
         qos=tuple(getattr(connection.ext, "offered_qos_profiles", ())),

@@ -35,6 +35,8 @@ REPORT, PAGE, PAIRS = "report.json", "report.html", "pairs.jsonl"
 
 
 _FIND_ALL = Asked()
+_NOT_HERE = ("image_transport", "build_if_missing", "autostart")
+"""Parameters that say nothing about a replay: the topics show the transport."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _record(
         "bag": str(job.bag),
         "damage": list(bag.damage),
         "topics": topics._asdict(),
-        "parameters": asdict(job.config),
+        "parameters": {name: value for name, value in asdict(job.config).items() if name not in _NOT_HERE},
         **work.account.record(replay.pairing),
         "why_unpaired": replay.why_unpaired,
         **work.figures.record(),

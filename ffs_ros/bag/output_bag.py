@@ -60,9 +60,14 @@ class OutputBag:
             except NotCopied as error:
                 self.not_copied.append(f"{topic.name} is not copied: {error}")
                 continue
+            known = [one for one in self._writer.connections if (one.topic, one.msgtype) == (topic.name, topic.msgtype)]
             qos = list(topic.qos) or ([_qos(1, QosDurability.TRANSIENT_LOCAL)] if topic.latched else [])
-            connection = self._writer.add_connection(
-                topic.name, topic.msgtype, msgdef=way.definition, rihs01=way.digest, offered_qos_profiles=qos
+            connection = (
+                known[0]
+                if known
+                else self._writer.add_connection(
+                    topic.name, topic.msgtype, msgdef=way.definition, rihs01=way.digest, offered_qos_profiles=qos
+                )
             )
             self._copies[topic] = connection, way.cdr
 

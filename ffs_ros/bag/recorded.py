@@ -6,6 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple, Protocol
 
+from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -25,6 +29,11 @@ class Topic(NamedTuple):
     """ROS 1: its last message was kept for subscribers that came later."""
 
 
+def absolute(name: str) -> str:
+    """A topic's full name; ROS 1 may have recorded it, and a user write it, without the slash before."""
+    return "/" + "/".join(part for part in name.split("/") if part)
+
+
 class Recorded(NamedTuple):
     """One message."""
 
@@ -33,6 +42,11 @@ class Recorded(NamedTuple):
     """When it was recorded."""
     data: bytes | memoryview
     """Serialised as the bag has it: CDR, or ROS 1's own form."""
+
+
+def unpacked(data: Any) -> Any:
+    """A message of ROS 2 that may be packed by itself: CDR begins with 0, zstd does not."""
+    return DECOMPRESSORS["zstd"](bytes(data), 0) if data[:4] == _ZSTD_MAGIC else data
 
 
 class Bag(Protocol):

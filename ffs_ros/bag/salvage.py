@@ -8,10 +8,9 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
 from ruamel.yaml import YAML
 
-from ffs_ros.bag.recorded import Recorded, Topic
+from ffs_ros.bag.recorded import Recorded, Topic, unpacked
 from ffs_ros.bag.salvage_mcap import read_mcap
 from ffs_ros.bag.salvage_ros1 import read_ros1
 from ffs_ros.bag.salvage_sqlite3 import read_sqlite3
@@ -19,7 +18,6 @@ from ffs_ros.errors import FileError
 
 Read = Callable[[Path, list[str]], Iterator[Recorded]]
 _READERS: dict[str, Read] = {".mcap": read_mcap, ".db3": read_sqlite3}
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class SalvagedBag:
@@ -46,7 +44,10 @@ class SalvagedBag:
             self.damage.append(
                 f"of the {claimed} messages that {path / 'metadata.yaml'} counts {self.counts.total()} can be read"
             )
-        if not self.damage:
+        whole = claimed == self.counts.total() or all(
+            file.suffix == ".mcap" for file in self._files
+        )  # MCAP says its end
+        if not self.damage and not whole:
             self.damage.append(f"{path} is damaged ({why}): {_messages(self.counts.total())} in it can be read")
 
     def messages(self, names: Collection[str]) -> Iterator[Recorded]:
@@ -60,13 +61,13 @@ class SalvagedBag:
         """See ``Bag.close``."""
 
     def _read(self, file: Path, notes: list[str]) -> Iterator[Recorded]:
-        read = read_ros1 if self.ros1 else _READERS[file.suffix]
-        for message in read(file, notes):
-            packed = not self.ros1 and message.data[:4] == _ZSTD_MAGIC  # CDR begins with 0
-            try:
-                yield message._replace(data=DECOMPRESSORS["zstd"](bytes(message.data), 0)) if packed else message
-            except Exception as error:  # each library for unpacking has errors of its own
-                notes.append(f"a message of {message.topic.name} cannot be unpacked ({error})")
+        if self.ros1:
+            yield from read_ros1(file, notes)
+            return
+        for message in _READERS[file.suffix](file, notes):
+            data = _unpacked(message, notes)
+            if data is not None:
+                yield message._replace(data=data)
 
     def _files_of(self, folder: Path, metadata: dict[str, Any]) -> list[Path]:
         """Those that are there, in the order of their recording."""
@@ -84,6 +85,14 @@ class SalvagedBag:
                     "and name the unpacked file"
                 )
         return there
+
+
+def _unpacked(message: Recorded, notes: list[str]) -> Any:
+    try:
+        return unpacked(message.data)
+    except Exception as error:  # each library for unpacking has errors of its own
+        notes.append(f"a message of {message.topic.name} cannot be unpacked ({error})")
+        return None
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 from rosbags.rosbag1.reader import decompressors
 from rosbags.typesys.msg import normalize_msgtype
 
-from ffs_ros.bag.recorded import Recorded, Topic
+from ffs_ros.bag.recorded import Recorded, Topic, absolute
 from ffs_ros.errors import FileError
 
 MAGIC = b"#ROSBAG V2.0\n"
@@ -90,7 +90,7 @@ def _taken(record: _Record, connections: dict[bytes, Topic]) -> list[Recorded]:
     if record.kind == _CONNECTION:
         facts = _fields_of(record.data)
         connections[record.header["conn"]] = Topic(
-            name=record.header["topic"].decode(),
+            name=absolute(record.header["topic"].decode()),
             msgtype=normalize_msgtype(facts["type"].decode()),
             definition=facts["message_definition"].decode(errors="replace"),
             latched=facts.get("latching") == b"1",

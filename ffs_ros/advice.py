@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-EXPORT_PACKAGES = "pip install torch onnx onnxruntime safetensors (see docs/install.md)"
+EXPORT_PACKAGES = "pip install torch onnx onnxruntime safetensors pyyaml (see docs/install.md)"
 TRAIN_PACKAGES = (
     "pip install torch lightning tensorboard optuna safetensors array-api-compat pyyaml (see docs/training.md)"
 )
-TENSORRT_PACKAGES = "pip install tensorrt pycuda onnx (see docs/engines.md)"
+TENSORRT_PACKAGES = "pip install tensorrt pycuda onnx pyyaml (see docs/engines.md)"
 BAG_PACKAGES = "pip install rosbags (see docs/bags.md)"
-RTX_PACKAGES = "pip install tensorrt-rtx (see docs/engines.md)"
+RTX_PACKAGES = "pip install tensorrt-rtx pyyaml (see docs/engines.md)"
 ROS_PACKAGES = (
     "pip install 'ros-rclpy[fastrtps]' ros-lifecycle-msgs ros-sensor-msgs ros-stereo-msgs ros-diagnostic-msgs "
     "(see docs/install.md)"

@@ -34,14 +34,13 @@ def tapped_node(report: Path, ros_arguments: list[str]) -> None:
     def stamp_of(header: Any) -> int:
         return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
-    class TappedOutputs(module.Outputs):
-        def publish_disparity(self, header: Any, *arguments: Any) -> None:
-            handed_over_ns[OUTPUTS[0]][stamp_of(header)] = time.monotonic_ns()
-            super().publish_disparity(header, *arguments)
+    topics = dict(zip(("disparity", "depth"), OUTPUTS, strict=True))
 
-        def publish_depth(self, header: Any, *arguments: Any) -> None:
-            handed_over_ns[OUTPUTS[1]][stamp_of(header)] = time.monotonic_ns()
-            super().publish_depth(header, *arguments)
+    class TappedOutputs(module.Outputs):
+        def _hand_over(self, name: str, message: Any) -> None:
+            if name in topics:
+                handed_over_ns[topics[name]][stamp_of(message.header)] = time.monotonic_ns()
+            super()._hand_over(name, message)
 
     class TappedNode(module.StereoNode):
         def __init__(self, **arguments: Any) -> None:

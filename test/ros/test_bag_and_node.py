@@ -6,6 +6,7 @@ bag record takes them. The bytes that CDR leaves between fields are not defined,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,6 +37,8 @@ KINDS = {
     "/disparity/color": Image, "/confidence": Image, "/occlusion": Image,
 }  # fmt: skip
 SGBM = {"engine": "sgbm", "max_disparity": 16, "confidence_rate": 1000.0}
+AGAIN_S, TRIES = 2.0, 30
+"""After which what got no answer is sent again."""
 TOPICS = {"/left/camera_info", "/right/camera_info"} | {
     f"/{side}/image_{kind}"
     for side in ("left", "right")
@@ -139,17 +142,33 @@ def play(bag: Path) -> dict[str, dict[int, bytes]]:
         publishers = {name: graph.node.create_publisher(types[kind], name, 10) for name, kind in kinds.items()}
         graph.wait(lambda: all(p.get_subscription_count() for p in publishers.values()), "the node's subscriptions")
         graph.wait(lambda: all(graph.node.count_publishers(topic) for topic in KINDS), "the node's publishers")
-        played = 0
+        played, pair = 0, []
         for message in recorded.messages(set(kinds)):
+            pair.append(message)
             publishers[message.topic.name].publish(bytes(message.data))
             if message.topic.name.startswith("/right/image"):
                 played += 1
                 answered = partial(answers, received, played)
-                graph.wait(answered, f"answer {played}")
+                for _ in range(TRIES):
+                    if spun_until(graph, answered, AGAIN_S):
+                        break
+                    # Who is found has not always found us, and the first images are lost then.
+                    for lost in pair:
+                        publishers[lost.topic.name].publish(bytes(lost.data))
+                assert answered(), f"answer {played} did not come"
+                pair = []
         recorded.close()
     finally:
         graph.close()
     return received
+
+
+def spun_until(graph: Graph, happened: Callable[[], bool], seconds: float) -> bool:
+    """Whether it happened in that time."""
+    end_s = time.monotonic() + seconds
+    while not happened() and time.monotonic() < end_s:
+        graph.spin()
+    return happened()
 
 
 def answers(received: dict[str, dict[int, bytes]], pairs: int) -> bool:

@@ -43,7 +43,7 @@ clean:  ## Remove the environments and what was built
 # The environments. The file that marks one as finished names what it was made for.
 
 .venv-demo/%: EXTRAS = demo
-.venv/%: EXTRAS = demo,onnxruntime,export,train,bag,test$(if $(filter x86_64,$(shell uname -m)),$(comma)rtx)
+.venv/%: EXTRAS = demo,onnxruntime,export,train,bag,cluster,test$(if $(filter x86_64,$(shell uname -m)),$(comma)rtx)
 comma := ,
 INPUTS := setup.py ffs_ros/__init__.py test/constraints.txt Makefile | check-python
 

@@ -34,7 +34,7 @@ EXTRAS = {
         "array-api-compat>=1.8",
         "pyyaml>=5.4",
     ],
-    "cluster": ["ray>=2.9", "fsspec>=2023.10"],
+    "cluster": ["ray>=2.9", "fsspec[http]>=2023.10"],
     "test": [
         "pytest>=7.4",
         "pytest-timeout>=2.2",

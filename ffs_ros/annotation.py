@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError, ListError
-from ffs_ros.storage import Location, downloaded, is_url, joined
+from ffs_ros.storage import Location, downloaded, folder_of, is_url, joined
 
 _COLUMN = re.compile(r"""\s*(?:"(?P<double>[^"]+)"(?=\s|$)|'(?P<single>[^']+)'(?=\s|$)|(?P<bare>[^\s"'#]\S*))""")
 _REST_IS_COMMENT = re.compile(r"\s*(?:#.*)?$")
@@ -58,7 +58,7 @@ class AnnotationList:
 
     def __iter__(self) -> Iterator[StereoSample]:
         """Raises FileError when the file is not what it was."""
-        folder = str(self.path).rpartition("/")[0] if self._copy else str(Path(self.path).parent)
+        folder = "" if folder_of(self.path) == Path() else str(folder_of(self.path))
         given = 0
         try:
             for _, line in self._lines():

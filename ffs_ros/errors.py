@@ -37,6 +37,9 @@ class NotBuiltHere(EngineError):
         super().__init__(message)
         self.engine = engine
 
+    def __reduce__(self) -> tuple[type[NotBuiltHere], tuple[Path, str]]:
+        return type(self), (self.engine, str(self))  # from one process to another
+
 
 class CalibrationError(FfsError):
     """The calibration cannot give a depth."""
@@ -64,6 +67,8 @@ class ListError(FileError):
         first: list[str] = []
         others = 0
         for sentence in sentences:
+            if sentence in first:  # about what several pairs share
+                continue
             if len(first) < cls.MOST_SENTENCES:
                 first.append(sentence)
             else:

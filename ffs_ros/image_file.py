@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ffs_ros.errors import FileError
-from ffs_ros.storage import Location, read_bytes
+from ffs_ros.storage import Location, read_bytes, suffix_of
 from ffs_ros.whole_file import whole_file
 
 
@@ -51,8 +51,21 @@ def read_pixels(path: Location) -> np.ndarray:
 
 def write_png(path: Location, image: np.ndarray) -> None:
     """Write uint8 (H,W,3) RGB or uint16 (H,W). Raises FileError when ``path`` cannot be written."""
+    _write(path, image, ".png")
+
+
+def write_picture(path: Location, rgb_HW3: np.ndarray) -> None:
+    """Write uint8 (H,W,3) RGB as the kind of picture that the ending of ``path`` names, PNG where that is none.
+
+    Raises FileError when ``path`` cannot be written.
+    """
+    suffix = suffix_of(path)
+    _write(path, rgb_HW3, suffix if suffix and cv2.haveImageWriter(suffix) else ".png")
+
+
+def _write(path: Location, image: np.ndarray, suffix: str) -> None:
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    encoded = cv2.imencode(".png", pixels)[1]
+    encoded = cv2.imencode(suffix, pixels)[1]
     with whole_file(path) as temporary:
         temporary.write_bytes(encoded.tobytes())
 

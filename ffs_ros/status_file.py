@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError
+from ffs_ros.storage import Location, exists, is_url, joined, read_bytes
+from ffs_ros.whole_file import whole_file
 
 STARTED, RUNNING, SUCCESS, FAILURE = "STARTED", "RUNNING", "SUCCESS", "FAILURE"
 
@@ -16,8 +18,8 @@ STARTED, RUNNING, SUCCESS, FAILURE = "STARTED", "RUNNING", "SUCCESS", "FAILURE"
 class StatusFile:
     """Appends lines; the figures (``kpi``), once there are some, are on every later line, too."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "status.json"
+    def __init__(self, folder: Location) -> None:
+        self.path = joined(folder, "status.json")
         self.kpi: dict[str, float] = {}
 
     def write(self, status: str, message: str, kpi: Mapping[str, float] | None = None) -> None:
@@ -55,10 +57,15 @@ def read_kpi(path: Path) -> dict[str, float]:
     raise FileError(f"{path} has no figures (kpi): the run that wrote it has not come to them")
 
 
-def append(path: Path, text: str) -> None:
+def append(path: Location, text: str) -> None:
     """Raises FileError when the file cannot be written."""
+    if is_url(path):  # stores have no file that grows
+        before = read_bytes(path) if exists(path) else b""
+        with whole_file(path) as temporary:
+            temporary.write_bytes(before + text.encode())
+        return
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with Path(path).open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}; what was written before is whole") from error

@@ -44,6 +44,11 @@ def joined(folder: Location, name: str) -> Location:
     return f"{folder.rstrip('/')}/{name}" if isinstance(folder, str) and is_url(folder) else Path(folder, name)
 
 
+def folder_of(location: Location) -> Location:
+    """The folder that a file is in."""
+    return location.rpartition("/")[0] if isinstance(location, str) and is_url(location) else Path(location).parent
+
+
 def suffix_of(location: Location) -> str:
     """The ending, in small letters, as in ``.png``; without what a URL asks for after it."""
     text = urlsplit(location).path if isinstance(location, str) and is_url(location) else location
@@ -109,6 +114,16 @@ def is_empty(folder: Location) -> bool:
             return not system.ls(path, detail=False)
         except (FileNotFoundError, NotImplementedError):
             return True
+
+
+def make_folder(folder: Location) -> None:
+    """Make a folder and those above it where they are missing; stores need none. Raises FileError."""
+    if is_url(folder):
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {folder}: {error.strerror or error}; name another with -o") from error
 
 
 def remove(location: Location) -> None:

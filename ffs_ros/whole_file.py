@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from ffs_ros.errors import FileError
 from ffs_ros.storage import Location, is_url, suffix_of, upload
 
 _NAME_BYTES = 8
+_TEMPORARY = re.compile(rf"\.[0-9a-f]{{{2 * _NAME_BYTES}}}(\.|$)")
 
 
 @contextmanager
@@ -54,11 +56,16 @@ def whole_file(path: Location) -> Iterator[Path]:
             temporary.unlink()
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files that killed processes have left in ``folder``, where nobody may be writing now."""
-    for path in folder.glob("." + "[0-9a-f]" * 2 * _NAME_BYTES + "*"):
-        with suppress(OSError):
-            path.unlink()
+def remove_unfinished(folder: Path, below: bool = False) -> None:
+    """Remove the temporary files that killed processes have left in ``folder``, where nobody may be writing now, and
+    in the folders ``below`` it."""
+    for place, folders, names in os.walk(folder):
+        for name in names:
+            if _TEMPORARY.match(name):
+                with suppress(OSError):
+                    Path(place, name).unlink()
+        if not below:
+            folders.clear()
 
 
 @contextmanager

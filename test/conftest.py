@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pytest
+from ray_cluster import ray_cluster
 
 from ffs_ros.image_file import read_rgb
 from ffs_ros.pfm import read_pfm
@@ -23,6 +24,22 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 def checkout() -> Path:
     """The root of the source tree."""
     return CHECKOUT
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """The URL of an empty folder in fsspec's memory."""
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    yield "memory://bucket"
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """A Ray cluster on this machine; a test that needs it is skipped where Ray is not installed."""
+    with ray_cluster() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

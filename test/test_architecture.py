@@ -45,6 +45,8 @@ PARTS = {  # a folder, or a file that has rules of its own
     "engine/cuda.py": Part({"numpy"}, {"pycuda"}, {""}),
     "network": Part({"torch", "numpy"}, set(), {""}),
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
+    "cluster.py": Part(set(), {"ray"}, set()),
+    "batch": Part({"numpy"}, set(), {"", "engine", "evaluation"}),
     "evaluation": Part({"numpy", "cv2"}, set(), {"", "engine"}),
     "scene": Part({"numpy"}, {"array_api_compat"}, {""}),
     "spec": Part(set(), set(), {"", "engine"}),
@@ -62,7 +64,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "tools": Part(
         {"numpy", "cv2"},
         {"onnx", "google"},
-        {"", "bag", "checkpoint", "engine", "evaluation", "graph", "network", "spec", "training", "weights"},
+        {"", "bag", "batch", "checkpoint", "engine", "evaluation", "graph", "network", "spec", "training", "weights"},
     ),
     "demo": Part({"numpy", "cv2"} | ROS, set(), {"", "engine", "ros", "scene"}),
     "weights": Part(set(), set(), set()),

@@ -25,7 +25,7 @@ DECLARED_AS = {"builtin_interfaces": "rclpy", "rcl_interfaces": "rclpy", "std_ms
                "ament_index_python": "launch_ros", "numpy": "python3-numpy", "cv2": "python3-opencv"}  # fmt: skip
 # From pip; rosdep has no keys for them.
 OFFLINE = {"torch", "onnx", "onnxruntime", "google", "lightning", "optuna", "yaml", "safetensors", "fsspec",
-           "rosbags", "ruamel", "array_api_compat", "pycuda", "tensorrt", "tensorrt_rtx_libs",
+           "rosbags", "ruamel", "array_api_compat", "pycuda", "ray", "tensorrt", "tensorrt_rtx_libs",
            "tensorrt_rtx_bindings"}  # fmt: skip
 
 
@@ -158,14 +158,16 @@ def test_jetpack_keeps_its_own_tensorrt(metadata):
     assert re.search(r"platform_machine != ['\"]aarch64['\"]", line)
 
 
-def test_the_constraints_hold_every_requirement_of_full_and_train(metadata, checkout):
+def test_the_constraints_hold_every_requirement_of_full_train_and_cluster(metadata, checkout):
     """Each direct requirement that CI installs has an exact version, and no constraint is stale."""
     lines = (checkout / "test" / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = {line.partition("==")[0]: line.partition("==")[2] for line in lines if line and not line.startswith("#")}
     assert all(pins.values()), "every constraint is exact"
     assert pins["torch"] == "2.13.0"
-    always = {line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
-    direct = {re.split(r"[\[>]", line)[0] for line in always | extra(metadata, "full") | extra(metadata, "train")}
+    wanted = {line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
+    for name in ("full", "train", "cluster"):
+        wanted |= extra(metadata, name)
+    direct = {re.split(r"[\[>]", line)[0] for line in wanted}
     held_for_others = {"ros-rmw-fastrtps-cpp", "protobuf"}
     assert set(pins) == direct | held_for_others
 

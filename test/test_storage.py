@@ -24,15 +24,6 @@ fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture
-def memory() -> Iterator[str]:
-    """The URL of an empty folder in fsspec's memory."""
-    system = fsspec.filesystem("memory")
-    system.store.clear()
-    yield "memory://bucket"
-    system.store.clear()
-
-
-@pytest.fixture
 def http() -> Iterator[str]:
     """The URL of an HTTP server on this machine."""
     with http_store() as (url, _):

@@ -64,12 +64,12 @@ class Result:
         return not self.fault and not (self.figures and self.scores)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON takes it (NaN as null)."""
+        """All of it as Python's JSON takes it, which has a word for NaN."""
         return {
             **self.row(),
             "place": self.place,
-            "figures": {name: [_number(value), weight] for name, (value, weight) in self.figures.items()},
-            "scores": {region: [_number(value) for value in scores] for region, scores in self.scores.items()},
+            "figures": {name: list(figure) for name, figure in self.figures.items()},
+            "scores": {region: list(scores) for region, scores in self.scores.items()},
             "spread": None if self.spread is None else self.spread.to_json(),
             "pictures": [base64.b64encode(picture).decode() for picture in self.pictures],
         }
@@ -83,11 +83,8 @@ class Result:
             path=entry["path"],
             size=tuple(entry["orig_hw"]),
             engine_size=tuple(entry["engine_hw"]),
-            scores={
-                region: PairScores._make([*map(_float, values[:-1]), values[-1]])
-                for region, values in entry["scores"].items()
-            },
-            figures={name: Figure(_float(value), weight) for name, (value, weight) in entry["figures"].items()},
+            scores={region: PairScores._make(values) for region, values in entry["scores"].items()},
+            figures={name: Figure._make(values) for name, values in entry["figures"].items()},
             spread=None if entry["spread"] is None else Spread.from_json(entry["spread"]),
             pictures=tuple(map(base64.b64decode, entry["pictures"])),
             fault=entry.get("fault", ""),

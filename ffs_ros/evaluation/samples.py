@@ -6,7 +6,7 @@ Legend of shapes: H and W rows and columns of the left image.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from typing import NamedTuple, Protocol
@@ -20,7 +20,7 @@ from ffs_ros.image_file import read_rgb
 from ffs_ros.picture_header import PictureHeader, read_header
 from ffs_ros.storage import Location, suffix_of
 
-_READING_AT_ONCE, _LOOKED_AT_TOGETHER = 8, 1024
+_READING_AT_ONCE, _LOOKED_AT_TOGETHER = 32, 1024
 _ARRAYS = (".npy", ".npz", ".pfm")
 
 
@@ -95,7 +95,7 @@ def _opened(file: Location) -> AnnotationList | FileError:
 def check_files(samples: Samples, needs_truth: bool = True) -> None:
     """Raises ListError when images, truth or masks are missing, unreadable by their first bytes, in another encoding
     than their data set's or of different sizes; also when no pair at all has ground truth and ``needs_truth``."""
-    wrong = ListError.of(_all_faults(samples))
+    wrong = ListError.of(all_faults(samples, faults_of))
     if wrong:
         raise wrong
     if needs_truth and not any(sample.files.disparity for sample in samples):
@@ -103,7 +103,8 @@ def check_files(samples: Samples, needs_truth: bool = True) -> None:
         raise FileError(f"no pair has ground truth, {first} for one: expected 'left right disparity' on its line")
 
 
-def _all_faults(samples: Samples) -> Iterator[str]:
+def all_faults(samples: Iterable[Sample], faults_of: Callable[[Sample], list[str]]) -> Iterator[str]:
+    """What ``faults_of`` says about each, in their order."""
     remaining = iter(samples)
     with ThreadPoolExecutor(_READING_AT_ONCE) as pool:  # for disks and networks that take their time
         while some := list(islice(remaining, _LOOKED_AT_TOGETHER)):

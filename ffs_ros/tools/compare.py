@@ -10,19 +10,19 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from ffs_ros.errors import FfsError, FileError, ListError
 from ffs_ros.evaluation.drift import DriftResult, Thresholds, compared, matched_by_both
 from ffs_ros.evaluation.drift_report import drift_page, verdict
 from ffs_ros.evaluation.drift_totals import DriftTotals
 from ffs_ros.evaluation.panels import WorstSoFar
-from ffs_ros.evaluation.record import PER_SAMPLE, REPORT, RESULTS, make_folder, write_rows, write_text
+from ffs_ros.evaluation.record import PER_SAMPLE, REPORT, RESULTS, prepare, write_rows, write_text
 from ffs_ros.evaluation.result import finite, loaded
 from ffs_ros.evaluation.samples import Samples, check_files
 from ffs_ros.matcher import StereoMatcher
-from ffs_ros.parallel import Job, results
+from ffs_ros.parallel import Job, cores, results
 from ffs_ros.status_file import FAILURE, RUNNING, STARTED, SUCCESS, StatusFile
+from ffs_ros.storage import Location, joined
 from ffs_ros.tools.engine_choice import ENGINE_HELP, EngineChoice, add_engine_options, chosen
 from ffs_ros.tools.evaluate import about_engine, page_line
 from ffs_ros.tools.progress_bar import counted
@@ -86,7 +86,7 @@ def main(args: argparse.Namespace) -> None:
         samples_of(args),
         (chosen(args, args.a), chosen(args, args.b)),
         Thresholds(args.least_cosine, args.largest_mean, args.largest_bad2 / 100.0),
-        args.workers,
+        args.workers or cores(),
         args.worst,
     )
     totals = compare(comparison, args.out, described(args))
@@ -95,7 +95,7 @@ def main(args: argparse.Namespace) -> None:
             f"{what:>5} of the pairs: mean difference {drift.mean_px:.4f} px, largest {drift.max_px:.3f} px, cosine "
             f"{drift.cosine:.6f}, bad-2 {drift.bad2:.3%}"
         )
-    print(f"{verdict(totals)} {args.out / REPORT}")
+    print(f"{verdict(totals)} {joined(args.out, REPORT)}")
     if totals.failed:
         others = [f"and {totals.failed - len(totals.faults)} more"] if totals.failed > len(totals.faults) else []
         raise ListError(*totals.faults, *others)
@@ -115,13 +115,13 @@ def _limit(text: str) -> float:
     return limit
 
 
-def compare(comparison: Comparison, out: Path, of_what: str) -> DriftTotals:
+def compare(comparison: Comparison, out: Location, of_what: str) -> DriftTotals:
     """Compare and write all files into ``out``; ``of_what`` says in words which pairs they are.
 
     Raises FfsError before the work for what is wrong with files, and after it when nothing could be compared.
     """
     check_files(comparison.samples, needs_truth=False)
-    make_folder(out)
+    prepare(out)
     status = StatusFile(out)
     totals = DriftTotals(comparison.thresholds, comparison.worst)
     try:
@@ -131,16 +131,16 @@ def compare(comparison: Comparison, out: Path, of_what: str) -> DriftTotals:
             status.write(STARTED, f"Starting comparison of {names[0]} with {names[1]}.")
             found = _results(comparison, matchers)
             with closing(found), counted(len(comparison.samples)) as one_more:
-                write_rows(found, totals.add, out / PER_SAMPLE, lambda _: one_more())
+                write_rows(found, totals.add, joined(out, PER_SAMPLE), lambda _: one_more())
         if not totals.compared:
             why = totals.faults[0] if totals.faults else "neither engine answers any pixel of any pair"
             raise FileError(f"none of {totals.pairs} pairs could be compared: {why}")
         about = {"engines": [about_engine(info) for info in infos], "pairs_of": of_what}
-        write_text(out / RESULTS, json.dumps({**totals.summary(), **about}, indent=2, allow_nan=False) + "\n")
+        write_text(joined(out, RESULTS), json.dumps({**totals.summary(), **about}, indent=2, allow_nan=False) + "\n")
         title = f"{names[0]} against {names[1]}"
         lines = [*map(page_line, infos), of_what]
         labels = names if names[0] != names[1] else (f"A: {names[0]}", f"B: {names[1]}")
-        write_text(out / REPORT, drift_page(totals, labels, title, lines))
+        write_text(joined(out, REPORT), drift_page(totals, labels, title, lines))
     except FfsError as error:
         status.write(FAILURE, str(error))
         raise

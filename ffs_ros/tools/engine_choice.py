@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ffs_ros.config import NodeConfig, parameter_facts
 from ffs_ros.engine import CHECKPOINT_ENDINGS, SGBM, Engine, open_engine
+from ffs_ros.engine.digest import sha256_of_engine
 from ffs_ros.engine_size import AUTO, size_in
 from ffs_ros.errors import EngineError
 from ffs_ros.fit import MODES
@@ -36,16 +38,35 @@ class EngineChoice:
     threads: int = 0
     iterations: int = 8
     """Of a checkpoint; other files have theirs built in."""
+    mask_out_of_view: bool = False
 
     @property
     def is_checkpoint(self) -> bool:
         return Path(self.name).suffix in CHECKPOINT_ENDINGS
 
+    @property
+    def keeps_to_one_core(self) -> bool:
+        return self.name == SGBM
+
+    def digest(self) -> str:
+        """SHA-256 of the files; another one means other answers. Raises EngineError when there are none."""
+        return "" if self.name == SGBM else sha256_of_engine(self.name)
+
+    def about(self) -> dict[str, Any]:
+        """What the answers to the same images depend on, as far as it was chosen."""
+        about: dict[str, Any] = {"engine": self.name, "sha256": self.digest(), "fit": self.fit}
+        about |= {"engine_size": self.engine_size, "mask_out_of_view": self.mask_out_of_view}
+        if self.name == SGBM:
+            about["max_disparity"] = self.max_disparity
+        if self.is_checkpoint:
+            about["iterations"] = self.iterations
+        return about
+
     @contextmanager
     def open(self) -> Iterator[StereoMatcher]:
         """The engine behind a matcher, until the block ends. Raises FfsError when it does not open."""
         with self._engine() as engine:
-            yield StereoMatcher(engine, self.fit, size=size_in(self.engine_size))
+            yield StereoMatcher(engine, self.fit, self.mask_out_of_view, size_in(self.engine_size))
 
     def _engine(self) -> Engine:
         if self.is_checkpoint:

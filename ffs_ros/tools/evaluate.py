@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from ffs_ros import __version__
 from ffs_ros.engine import EngineInfo
 from ffs_ros.errors import FfsError, FileError, ListError
 from ffs_ros.evaluation.panels import WorstSoFar
+from ffs_ros.evaluation.parts import Parts
 from ffs_ros.evaluation.protocols import PROTOCOLS
-from ffs_ros.evaluation.record import REPORT, make_folder, record
+from ffs_ros.evaluation.record import REPORT, prepare, record
 from ffs_ros.evaluation.report import figure_text
-from ffs_ros.evaluation.result import Result, Rules, judged, loaded, matched
+from ffs_ros.evaluation.result import Rules, judged, loaded, matched
 from ffs_ros.evaluation.samples import Samples, check_files
 from ffs_ros.evaluation.totals import Totals
-from ffs_ros.matcher import StereoMatcher
-from ffs_ros.parallel import Job, results
+from ffs_ros.only_run import only_run
+from ffs_ros.parallel import Job
 from ffs_ros.status_file import FAILURE, RUNNING, STARTED, SUCCESS, StatusFile
+from ffs_ros.storage import Location, joined
 from ffs_ros.tools.engine_choice import ENGINE_HELP, EngineChoice, add_engine_options, chosen
 from ffs_ros.tools.progress_bar import counted
 from ffs_ros.tools.sample_arguments import add_sample_options, described, samples_of
+from ffs_ros.tools.workers import add_ray_option, workers
 
 HELP = """\
 ffs eval bp2.onnx --list annotations.txt --dataset Middlebury -o eval_out
@@ -49,9 +51,12 @@ class Evaluation:
     protocol: str = "native"
     count_below_px: float | None = None
     """Truth from here on does not count; None: the protocol says."""
-    workers: int = 1
+    workers: int | None = None
+    """None: as many as there is room for."""
     worst: int = 12
     """How many pairs are shown."""
+    ray: str | None = None
+    """Address of a Ray cluster; None: this machine."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ground truth from here on does not count (default: all counts; with tao the engine's largest disparity)",
     )  # fmt: skip
     add_engine_options(parser)
+    add_ray_option(parser)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -74,36 +80,44 @@ def main(args: argparse.Namespace) -> None:
     if args.count_below is not None and not args.count_below > 0.0:
         raise FileError(f"--count-below is {args.count_below:g}: expected pixels above 0")
     evaluation = Evaluation(
-        samples_of(args), chosen(args, args.engine), args.protocol, args.count_below, args.workers, args.worst
+        samples_of(args), chosen(args, args.engine), args.protocol, args.count_below, args.workers, args.worst, args.ray
     )
     totals = evaluate(evaluation, args.out, described(args))
     for name, value in totals.figures.items():
         print(f"{name:>12}  {figure_text(name, value)}")
-    print(f"{totals.evaluated} of {totals.pairs} pairs; {args.out / REPORT}")
+    print(f"{totals.evaluated} of {totals.pairs} pairs; {joined(args.out, REPORT)}")
     if totals.failed:
         others = [f"and {totals.failed - len(totals.faults)} more"] if totals.failed > len(totals.faults) else []
         raise ListError(*totals.faults, *others)
 
 
-def evaluate(evaluation: Evaluation, out: Path, of_what: str) -> Totals:
-    """Evaluate and write all files into ``out``; ``of_what`` says in words which pairs they are.
+def evaluate(evaluation: Evaluation, out: Location, of_what: str) -> Totals:
+    """Evaluate and write all files into ``out``; ``of_what`` says in words which pairs they are. What a killed
+    evaluation has finished there is not computed again.
 
     Raises FfsError before the work for what is wrong with files, and after it when nothing could be evaluated.
     """
-    check_files(evaluation.samples)
-    make_folder(out)
+    samples = evaluation.samples
+    check_files(samples)
+    prepare(out)
     status = StatusFile(out)
     try:
-        with evaluation.engine.open() as matcher:
-            status.write(STARTED, f"Starting evaluation of {matcher.engine.info.name}.")
-            rules = rules_of(evaluation, matcher.engine.info)
+        with (
+            only_run(out, "evaluation", "folder with -o"),
+            workers(evaluation.engine, evaluation.workers, evaluation.ray, samples) as crew,
+        ):
+            status.write(STARTED, f"Starting evaluation of {crew.info.name}.")
+            rules = rules_of(evaluation, crew.info)
             totals = Totals(rules, evaluation.worst)
-            about = {"engine": about_engine(matcher.engine.info), "pairs_of": of_what}
-            lines = [page_line(matcher.engine.info), f"{of_what}; protocol {rules.protocol}"]
-            found = evaluated(evaluation, matcher, rules)
-            with closing(found), counted(len(evaluation.samples)) as one_more:
-                title = f"{matcher.engine.info.name}: evaluation"
-                record(found, totals, out, about, title, lines, lambda _: one_more())
+            about = {"engine": about_engine(crew.info), "pairs_of": of_what}
+            lines = [page_line(crew.info), f"{of_what}; protocol {rules.protocol}"]
+            depends_on = [evaluation.engine.about(), crew.info.runtime, asdict(rules), evaluation.worst, __version__]
+            parts = Parts(out, samples, depends_on)
+            found = parts.results(partial(crew.results, job_of(evaluation, rules), count=len(samples)))
+            with closing(found), counted(len(samples)) as one_more:
+                record(found, totals, out, about, f"{crew.info.name}: evaluation", lines, lambda _: one_more())
+            if not totals.failed:  # which are tried again otherwise
+                parts.remove()
         if not totals.evaluated:
             raise FileError(_nothing(totals))
     except FfsError as error:
@@ -122,16 +136,14 @@ def rules_of(evaluation: Evaluation, info: EngineInfo) -> Rules:
     return Rules(evaluation.protocol, limit_px)
 
 
-def evaluated(evaluation: Evaluation, matcher: StereoMatcher, rules: Rules) -> Generator[Result, None, None]:
-    """The result of each pair, in the list's order; computed by processes or threads as suits the engine."""
-    processes = min(evaluation.workers, len(evaluation.samples)) if matcher.engine.info.one_core else 1
-    job = Job(
-        open=evaluation.engine.open if processes > 1 else partial(nullcontext, matcher),
+def job_of(evaluation: Evaluation, rules: Rules) -> Job:
+    """What is done with each pair."""
+    return Job(
+        open=evaluation.engine.open,
         load=loaded,
         match=partial(matched, rules=rules),
         finish=partial(judged, rules=rules, worst=WorstSoFar(evaluation.worst)),
     )
-    return results(job, evaluation.samples, processes, evaluation.workers if processes == 1 else 0)
 
 
 def about_engine(info: EngineInfo) -> dict[str, Any]:

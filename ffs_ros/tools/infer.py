@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +12,24 @@ import numpy as np
 from ffs_ros.advice import export_size, few_answers
 from ffs_ros.camera_file import FORMATS, read_camera
 from ffs_ros.cloud_view import view_points
-from ffs_ros.config import NodeConfig, parameter_facts
-from ffs_ros.engine import open_engine
-from ffs_ros.engine_size import size_in
-from ffs_ros.errors import CalibrationError, EngineError, FileError
-from ffs_ros.fit import MODES, InputFit
+from ffs_ros.config import NodeConfig
+from ffs_ros.errors import CalibrationError, FileError
+from ffs_ros.fit import InputFit
 from ffs_ros.geometry import StereoCamera, depth_from_disparity, points_from_depth
 from ffs_ros.image_file import read_rgb, write_png
-from ffs_ros.matcher import StereoMatcher
 from ffs_ros.message_fields import depth_fields
 from ffs_ros.pfm import write_pfm
 from ffs_ros.picture import colour_disparity
 from ffs_ros.ply import write_ply
-from ffs_ros.weights import SYNTHETIC
+from ffs_ros.storage import Location, is_url, located, make_folder
+from ffs_ros.tools.engine_choice import ENGINE_HELP, EngineChoice, add_engine_options, chosen
+from ffs_ros.tools.infer_list import add_list_options, batch_of, infer_list
 from ffs_ros.whole_file import whole_file
 
 HELP = f"""\
 ffs infer left.png right.png -o out --camera calib.txt
 ffs infer model.onnx left.png right.png -o out --camera calib.txt
+ffs infer model.onnx --list annotations.txt -o out --outputs pfm,png
 
 Disparity of two rectified images; with a calibration depth and points too. OUT receives
   disparity.pfm   float32, x_left - x_right in pixels, +inf for no answer; on verged rigs the node's topic differs: it
@@ -39,79 +40,74 @@ Disparity of two rectified images; with a calibration depth and points too. OUT 
   cloud.ply       points of the left camera's optical frame, with colours
   cloud.png       the same seen from beside the camera
 
+With --list the same for all pairs of a list, each named after its left image; a run that was killed goes on where it
+was. Lists, images and OUT may be URLs, and --ray works on a cluster: docs/batch.md.
+
 Calibrations:
 {FORMATS}
 """
 
-_FACTS = parameter_facts()["max_disparity"][2]
-_LEAST_RANGE_PX, _LARGEST_RANGE_PX = int(_FACTS.minimum or 0), int(_FACTS.maximum or 0)
-
-_MOST_THREADS = 1024
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    defaults = NodeConfig()
     parser.add_argument(
-        "engine", metavar="ENGINE", nargs="?", default=defaults.engine,
-        help=f"a .onnx file, '{SYNTHETIC}' (the weights that ship) or 'sgbm' (default: {defaults.engine})",
+        "words", metavar="[ENGINE] LEFT RIGHT", nargs="*",
+        help=f"{ENGINE_HELP} (default: {NodeConfig().engine}); two rectified images of one size, or --list",
     )  # fmt: skip
-    parser.add_argument("left", metavar="LEFT", type=Path, help="left image, rectified")
-    parser.add_argument("right", metavar="RIGHT", type=Path, help="right image, rectified, of the same size")
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder, made where missing")
-    parser.add_argument("--camera", metavar="FILE", type=Path, help="calibration of the pair")
     parser.add_argument(
-        "--fit", choices=MODES, default=defaults.fit, help="how images reach the engine's size (default: %(default)s)"
+        "-o",
+        "--out",
+        metavar="OUT",
+        type=located,
+        required=True,
+        help="folder, made where missing; with --list also a URL",
     )
-    parser.add_argument(
-        "--engine-size", metavar="HxW", default=defaults.engine_size,
-        help="rows x columns that an engine of open size runs at (default: %(default)s, the images' size rounded up)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--max-disparity", metavar="N", type=int, default=defaults.max_disparity,
-        help=f"search range of sgbm, {_LEAST_RANGE_PX} to {_LARGEST_RANGE_PX} pixels (default: %(default)s)",
-    )  # fmt: skip
+    parser.add_argument("--camera", metavar="FILE", type=Path, help="calibration")
     parser.add_argument(
         "--mask-out-of-view", action="store_true", help="no answer where the match lies left of the right image"
     )
-    parser.add_argument(
-        "--threads", metavar="N", type=_thread_count, default=0, help="CPU threads (default: the runtime's)"
-    )
-
-
-def _thread_count(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= _MOST_THREADS):
-        raise argparse.ArgumentTypeError(f"'{text}': expected 1 to {_MOST_THREADS} threads")
-    return int(text)
+    add_engine_options(parser)
+    add_list_options(parser)
 
 
 def main(args: argparse.Namespace) -> None:
     """Write every file, or raise FfsError."""
-    if not _LEAST_RANGE_PX <= args.max_disparity <= _LARGEST_RANGE_PX:
-        raise EngineError(
-            f"--max-disparity is {args.max_disparity}: expected {_LEAST_RANGE_PX} to {_LARGEST_RANGE_PX} pixels"
-        )
-    left_HW3, right_HW3 = read_rgb(args.left), read_rgb(args.right)
+    images = 0 if args.lists else 2
+    if not images <= len(args.words) <= images + 1:
+        expected = "[ENGINE] --list FILE" if args.lists else "[ENGINE] LEFT RIGHT, or [ENGINE] --list FILE"
+        raise FileError(f"ffs infer got '{' '.join(args.words)}': expected ffs infer {expected} -o OUT")
+    engine = chosen(args, args.words[0] if len(args.words) > images else NodeConfig().engine)
+    engine = replace(engine, mask_out_of_view=args.mask_out_of_view)
+    if args.lists:
+        infer_list(batch_of(args, engine))
+    else:
+        if is_url(args.out):
+            raise FileError(f"OUT is {args.out}: expected a folder on this machine; --list FILE writes to URLs")
+        left, right = map(located, args.words[-2:])
+        _infer_pair(engine, left, right, args.out, args.camera)
+
+
+def _infer_pair(choice: EngineChoice, left: Location, right: Location, out: Path, camera_file: Path | None) -> None:
+    left_HW3, right_HW3 = read_rgb(left), read_rgb(right)
     height, width = left_HW3.shape[:2]
     if left_HW3.shape != right_HW3.shape:
         raise FileError(
-            f"{args.left} is {width}x{height} but {args.right} is {right_HW3.shape[1]}x{right_HW3.shape[0]}: expected "
+            f"{left} is {width}x{height} but {right} is {right_HW3.shape[1]}x{right_HW3.shape[0]}: expected "
             "the two rectified images of one pair"
         )
     camera = None
-    if args.camera is not None:
-        camera = read_camera(args.camera, image_size=(height, width))
+    if camera_file is not None:
+        camera = read_camera(camera_file, image_size=(height, width))
         try:
             camera.check_image_size(height, width)
         except CalibrationError:
             raise CalibrationError(
-                f"{args.camera} is for {camera.width}x{camera.height} images and {args.left} is {width}x{height}: "
+                f"{camera_file} is for {camera.width}x{camera.height} images and {left} is {width}x{height}: "
                 f"depth would be wrong; give --camera a file for {width}x{height}"
             ) from None
 
-    size = size_in(args.engine_size)
-    with open_engine(args.engine, max_disparity=args.max_disparity, threads=args.threads, size=size) as engine:
-        matcher = StereoMatcher(engine, args.fit, args.mask_out_of_view, size)
-        _make_folder(args.out)
+    with choice.open() as matcher:
+        engine = matcher.engine
+        make_folder(out)
         start_s = time.perf_counter()
         disparity_HW = matcher.match(left_HW3, right_HW3)
         latency_ms = 1e3 * (time.perf_counter() - start_s)
@@ -120,12 +116,12 @@ def main(args: argparse.Namespace) -> None:
             if note:
                 print(note)
 
-    write_pfm(args.out / "disparity.pfm", disparity_HW)
-    write_png(args.out / "disparity.png", colour_disparity(disparity_HW))
-    print(f"{args.out / 'disparity.pfm'}: {_summary(disparity_HW, 'an answer', 'px')}")
+    write_pfm(out / "disparity.pfm", disparity_HW)
+    write_png(out / "disparity.png", colour_disparity(disparity_HW))
+    print(f"{out / 'disparity.pfm'}: {_summary(disparity_HW, 'an answer', 'px')}")
     hint = few_answers(float(np.isfinite(disparity_HW).mean()))
     if camera is not None:
-        _write_depth(args.out, disparity_HW, camera, left_HW3)
+        _write_depth(out, disparity_HW, camera, left_HW3)
     if hint:
         print(f"hint: {hint}")
 
@@ -140,13 +136,6 @@ def _write_depth(out: Path, disparity_HW: np.ndarray, camera: StereoCamera, left
     write_png(out / "cloud.png", view_points(points_HW3, left_HW3))
     print(f"{out / 'depth.npy'}: {_summary(depth_HW, 'a depth', 'm')}")
     print(f"{out / 'cloud.ply'}: {points} points")
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the folder {out}: {error.strerror or error}; name another with -o") from error
 
 
 def _scale_note(fit: InputFit) -> str | None:

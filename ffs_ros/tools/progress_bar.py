@@ -98,21 +98,21 @@ def watched(
 
 
 @contextmanager
-def counted(total: int, stream: TextIO | None = None) -> Iterator[Callable[[], None]]:
-    """For the block a function that tells that one more of ``total`` is done."""
+def counted(total: int, stream: TextIO | None = None) -> Iterator[Callable[..., None]]:
+    """For the block a function that tells that one more of ``total`` is done, or (with False) was done before."""
     stream = stream or sys.stderr
-    progress, done = Progress(), 0
+    progress, done, kept = Progress(), 0, 0
     told_s = progress.begin_s
 
-    def one_more() -> None:
-        nonlocal done, told_s
-        done += 1
-        progress.share = done / max(total, 1)
+    def one_more(worked: bool = True) -> None:
+        nonlocal done, kept, told_s
+        done, kept = done + worked, kept + (not worked)
+        progress.share = done / max(total - kept, 1)
         now_s = time.monotonic()
         if now_s - told_s < (_REDRAW_s if stream.isatty() else LINE_EVERY_s):
             return
         told_s = now_s
-        line = f"{progress.line()}, {done} of {total}"
+        line = f"{progress.line()}, {done} of {total - kept}{f', {kept} kept' if kept else ''}"
         if stream.isatty():
             _redraw(stream, line)
         else:

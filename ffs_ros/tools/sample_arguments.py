@@ -10,15 +10,17 @@ from ffs_ros.errors import FileError
 from ffs_ros.evaluation import layouts
 from ffs_ros.evaluation.samples import Samples, Source, listed
 from ffs_ros.ground_truth import DATASET_NAMES
-from ffs_ros.parallel import cores
+from ffs_ros.storage import located
+from ffs_ros.tools.workers import add_workers_option
 
 DEFAULT_DATASET = "GenericDataset"
 
 
 def add_sample_options(parser: argparse.ArgumentParser, default_out: str) -> None:
-    """Lists or a layout, the truth's encoding, the results' folder and the workers."""
+    """Lists or a layout, the truth's encoding, the results' folder and the workers here."""
+    add_workers_option(parser)
     parser.add_argument(
-        "--list", metavar="FILE", dest="lists", type=Path, action="append", default=[],
+        "--list", metavar="FILE", dest="lists", type=located, action="append", default=[],
         help="annotation file: left right [disparity [mask]] on each line; may be repeated",
     )  # fmt: skip
     parser.add_argument(
@@ -39,14 +41,10 @@ def add_sample_options(parser: argparse.ArgumentParser, default_out: str) -> Non
         "-o",
         "--out",
         metavar="OUT",
-        type=Path,
+        type=located,
         default=Path(default_out),
-        help="folder, made where missing (default: %(default)s)",
+        help="folder, made where missing, or a URL (default: %(default)s)",
     )
-    parser.add_argument(
-        "--workers", metavar="N", type=_count, default=cores(),
-        help="processes for an engine that keeps to one core, else threads that read and judge (default: %(default)s)",
-    )  # fmt: skip
     parser.add_argument(
         "--worst", metavar="N", type=_count_or_none, default=12, help="pictures on the page (default: %(default)s)"
     )
@@ -83,15 +81,7 @@ def _positive(text: str) -> float:
     return number
 
 
-def _count(text: str) -> int:
-    return _whole(text, 1)
-
-
 def _count_or_none(text: str) -> int:
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    if not (text.isdecimal() and least <= int(text) <= 1024):
-        raise argparse.ArgumentTypeError(f"'{text}': expected {least} to 1024")
+    if not (text.isdecimal() and int(text) <= 1024):
+        raise argparse.ArgumentTypeError(f"'{text}': expected 0 to 1024")
     return int(text)

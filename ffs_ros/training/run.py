@@ -26,6 +26,7 @@ from ffs_ros.checkpoint import open_checkpoint
 from ffs_ros.errors import FfsError, FileError, TrainingError
 from ffs_ros.network.layout import channels_last
 from ffs_ros.network.model import FastFoundationStereo
+from ffs_ros.only_run import only_run
 from ffs_ros.spec.keys import plain
 from ffs_ros.spec.train import TrainSpec
 from ffs_ros.status_file import FAILURE, STARTED, SUCCESS, StatusFile
@@ -34,7 +35,6 @@ from ffs_ros.whole_file import whole_file
 from .batches import Place
 from .curve import Curve, TimeLimit, lacks_validation
 from .memory import is_out_of_memory, memory_of, shortage
-from .only_run import only_run
 from .resuming import Resumed, checkpoint_to_resume
 from .saving import Saver, WholeCheckpointIO
 from .sources import Sources, check_data
@@ -53,7 +53,7 @@ def train(spec: TrainSpec, callbacks: Sequence[pl.Callback] = (), data_is_checke
     _quiet()
     status = StatusFile(folder)
     is_first = getattr(rank_zero_only, "rank", 0) == 0  # the others run this same program from its beginning
-    with only_run(folder) if is_first else nullcontext():
+    with only_run(folder, "training", "results_dir") if is_first else nullcontext():
         try:
             if is_first and not data_is_checked:
                 check_data(spec, folder, _say)

@@ -22,11 +22,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ffs_ros.errors import DivergenceError, FileError, TrainingError
+from ffs_ros.only_run import only_run
 from ffs_ros.spec.keys import plain
 from ffs_ros.spec.train import Optim, TrainSpec
 
 from .batches import mixed
-from .only_run import only_run
 from .run import make_folder, train
 from .schedule import learning_rate
 from .sources import Sources, check_data
@@ -58,7 +58,7 @@ def tune(spec: TrainSpec, trials: int, train_trial: TrainTrial | None = None) ->
     total_steps = _total_steps(spec)
     folder = spec.folder / "tune"
     make_folder(folder)
-    with only_run(folder), _sentences(folder / DATABASE):
+    with only_run(folder, "training", "results_dir"), _sentences(folder / DATABASE):
         study = _study(spec, folder, total_steps)
         _queue_interrupted(study)
         if train_trial is None and len(_finished(study)) < trials:

@@ -16,7 +16,7 @@ from ffs_ros.engine import Engine, open_engine
 from ffs_ros.engine.sgbm import SgbmEngine
 from ffs_ros.image_file import read_rgb, write_png
 from ffs_ros.pfm import read_pfm
-from ffs_ros.tools import infer
+from ffs_ros.tools import engine_choice
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
 K_TXT = "100.0 0 40 0 100.0 30 0 0 1\n0.1\n"
@@ -100,7 +100,7 @@ def test_two_names_are_the_images(
         opened.append(engine)
         return open_engine(tiny_onnx(), threads=1)
 
-    monkeypatch.setattr(infer, "open_engine", recorded)
+    monkeypatch.setattr(engine_choice, "open_engine", recorded)
     names = {"l": pair / "left.png", "r": pair / "right.png", "out": pair / "out", "engine": "mine.onnx"}
     assert ffs("infer", *(names.get(word, word) for word in order.split())) == 0
     assert opened == ["mine.onnx" if "engine" in order else DEFAULT_ENGINE]
@@ -207,7 +207,9 @@ def test_bad_input_is_one_line_and_no_output(
         (("none.onnx", left, pair / "small.png"), "expected the two rectified images of one pair"),
         (("none.onnx", left, right), "there is no engine file none.onnx"),
         (("sgmb", left, right), "'sgmb' is no engine"),
-        (("model.pth", left, right), "ffs export model.pth -o model.onnx"),
+        (("model.pth", left, right), "model.pth: there is no such file"),
+        ((left,), "expected ffs infer [ENGINE] LEFT RIGHT, or [ENGINE] --list FILE -o OUT"),
+        (("sgbm", left, right, "more"), "expected ffs infer [ENGINE] LEFT RIGHT, or [ENGINE] --list FILE -o OUT"),
         (("sgbm", left, right, "--max-disparity", 15), "--max-disparity is 15: expected 16 to 4096 pixels"),
         (("sgbm", left, right, "--camera", pair / "bad.txt"), "bad.txt is no calibration"),
         (("sgbm", left, right, "--camera", pair / "calib.txt"), "give --camera a file for 83x61"),

@@ -18,8 +18,8 @@ pytest.importorskip("lightning")
 pytest.importorskip("array_api_compat")
 
 from ffs_ros.errors import FileError, TrainingError  # noqa: E402
+from ffs_ros.only_run import only_run  # noqa: E402
 from ffs_ros.spec.train import TrainSpec  # noqa: E402
-from ffs_ros.training.only_run import only_run  # noqa: E402
 from ffs_ros.training.run import train  # noqa: E402
 from ffs_ros.training.stereo_module import StereoModule  # noqa: E402
 
@@ -125,8 +125,8 @@ def test_the_loss_since_the_last_row_is_saved_for_all_processes(small_spec):
 HOLDS_THE_FOLDER = """
 import os, sys, time
 from pathlib import Path
-from ffs_ros.training.only_run import only_run
-with only_run(Path(sys.argv[1])):
+from ffs_ros.only_run import only_run
+with only_run(Path(sys.argv[1]), "training", "results_dir"):
     child = os.fork()  # as a data loader's process, which may live on
     if child:
         print(child, flush=True)
@@ -142,7 +142,7 @@ def test_two_runs_in_one_folder_are_refused_until_the_first_ends(small_spec, tmp
         assert other.stdout is not None
         child = int(other.stdout.readline())
         try:
-            with pytest.raises(TrainingError, match=r"another training is writing into .*train: wait for its end"):
+            with pytest.raises(FileError, match=r"another training is writing into .*train: wait for its end"):
                 train(TrainSpec.of(small_spec()))
             assert [path.name for path in folder.iterdir()] == [".lock"]
         finally:
@@ -150,7 +150,7 @@ def test_two_runs_in_one_folder_are_refused_until_the_first_ends(small_spec, tmp
             other.wait()
             (folder / ".0123456789abcdef.pth").write_bytes(b"half of a checkpoint")
             try:
-                with only_run(folder):
+                with only_run(folder, "training", "results_dir"):
                     pass
             finally:
                 os.kill(child, signal.SIGKILL)

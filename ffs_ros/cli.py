@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from typing import NamedTuple, NoReturn
 
@@ -36,7 +37,7 @@ VERBS = {
     "inspect": Verb("ffs_ros.tools.inspect", "what a checkpoint, ONNX file or engine is"),
 }
 TAO_VERBS = {
-    "evaluate": "TAO's evaluate is here: ffs eval ENGINE --list FILE --dataset NAME --protocol tao",
+    "evaluate": "TAO's evaluate is here: ffs eval -e SPEC.yaml",
     "inference": "TAO's inference is here for one pair at a time: ffs infer ENGINE LEFT RIGHT -o OUT",
     "gen_trt_engine": "TAO's gen_trt_engine is here: ffs build-engine -e SPEC.yaml",
     "quantize": "there is no quantize here, engines are fp16 or fp32: ffs build-engine MODEL.onnx -o NAME.engine",
@@ -102,10 +103,12 @@ def _run(argv: Sequence[str]) -> None:
         prog=f"ffs {verb}", description=tool.HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tool.add_arguments(verb_parser)
-    words = argv[1:]
+    words, record = argv[1:], lambda args: nullcontext()
     if hasattr(tool, "ACTION"):
         spec = import_module("ffs_ros.spec.command")
         spec.add_spec_option(verb_parser)
-        words = spec.words_of(verb, tool.ACTION, words)
+        words, record = spec.words_of(verb, tool.ACTION, words)
     # Intermixed, so that an optional first name is found among options: ffs infer -o OUT LEFT RIGHT.
-    tool.main(verb_parser.parse_intermixed_args(words))
+    args = verb_parser.parse_intermixed_args(words)
+    with record(args):
+        tool.main(args)

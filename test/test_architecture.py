@@ -52,7 +52,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "spec": Part(set(), set(), {"", "engine"}),
     "spec/yaml_file.py": Part({"yaml"}, set(), {"", "spec"}),
     "training": Part(
-        {"torch", "lightning", "numpy", "cv2", "yaml", "array_api_compat", "optuna"},
+        {"torch", "lightning", "numpy", "cv2", "array_api_compat", "optuna"},
         {"safetensors"},
         {"", "checkpoint", "network", "scene", "spec"},
     ),

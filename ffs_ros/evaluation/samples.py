@@ -75,14 +75,20 @@ class Samples:
                 place += 1
 
 
-def listed(files: Sequence[Location], dataset_name: str, gt_scale: float | None = None) -> Samples:
-    """The pairs of annotation files. Raises FileError, ListError with what is wrong in all files."""
-    dataset_of(dataset_name)
+def listed(files: Sequence[Location], dataset_name: str | Sequence[str], gt_scale: float | None = None) -> Samples:
+    """The pairs of annotation files, of one data set or each of its own.
+
+    Raises FileError, ListError with what is wrong in all files.
+    """
+    names = [dataset_name] * len(files) if isinstance(dataset_name, str) else dataset_name
+    for name in names:
+        dataset_of(name)
     opened = [_opened(file) for file in files]
     wrong = [sentence for one in opened if isinstance(one, FileError) for sentence in one.args]
     if wrong:
         raise ListError(*wrong)
-    return Samples([Source(one, dataset_name, gt_scale) for one in opened if isinstance(one, AnnotationList)])
+    lists = [one for one in opened if isinstance(one, AnnotationList)]
+    return Samples([Source(one, name, gt_scale) for one, name in zip(lists, names, strict=True)])
 
 
 def _opened(file: Location) -> AnnotationList | FileError:

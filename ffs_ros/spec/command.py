@@ -8,17 +8,22 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
-from ffs_ros.errors import FileError
-
 from .engine import EngineSpec
+from .evaluate import EvaluateSpec
 from .experiment import VerbSpec
 from .export import ExportSpec
 from .overrides import is_override
+from .record import make_folder, recorded
 
-SPECS: dict[str, type[VerbSpec]] = {kind.ACTION: kind for kind in (ExportSpec, EngineSpec)}
+Record = Callable[[argparse.Namespace], AbstractContextManager[None]]
+"""For the verb's arguments: within it the verb is to run."""
+
+SPECS: dict[str, type[VerbSpec]] = {kind.ACTION: kind for kind in (ExportSpec, EngineSpec, EvaluateSpec)}
 """By TAO's names of the actions."""
 
 
@@ -30,7 +35,7 @@ def add_spec_option(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def words_of(verb: str, action: str, words: Sequence[str]) -> list[str]:
+def words_of(verb: str, action: str, words: Sequence[str]) -> tuple[list[str], Record]:
     """What was typed after ``ffs VERB``, with ``-e SPEC.yaml`` and its overrides turned into words of the verb's own.
 
     What else was typed comes last, where an option counts before the spec's. Says the whole command, and what is other
@@ -40,19 +45,13 @@ def words_of(verb: str, action: str, words: Sequence[str]) -> list[str]:
     add_spec_option(parser)
     known, rest = parser.parse_known_args(words)
     if known.spec is None:
-        return list(words)
-    command = SPECS[action].read(known.spec, [word for word in rest if is_override(word)]).command()
+        return list(words), lambda args: nullcontext()
+    spec = SPECS[action].read(known.spec, [word for word in rest if is_override(word)])
+    command = spec.command()
     whole = [*command.words, *(word for word in rest if not is_override(word))]
     print(f"{known.spec}: ffs {verb} {shlex.join(whole)}", flush=True)
     for note in command.notes:
         print(f"note: {note}", file=sys.stderr)
     if command.folder is not None:
-        _make(command.folder)
-    return whole
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the folder {folder}: {error.strerror or error}; name another") from error
+        make_folder(command.folder)
+    return whole, partial(recorded, spec)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from ffs_ros.errors import SpecError
+from ffs_ros.storage import Location, joined, located
+from ffs_ros.whole_file import whole_file
 
 from . import dataset, model
-from .keys import key, read
+from .keys import key, plain, read
 
 WITHOUT_EFFECT = {
     **dict.fromkeys(
@@ -50,19 +52,27 @@ class Experiment:
     encryption_key: str | None = key(None, "files are neither encrypted nor decrypted here")
 
     @property
-    def folder(self) -> Path:
-        """TAO's rule: the block's own results_dir as it is, else the action's name in results_dir.
+    def location(self) -> Location | None:
+        """TAO's rule: the block's own results_dir as it is, else the action's name in results_dir; None without both.
 
-        Raises SpecError where neither is given.
+        A folder, or a URL.
         """
         own = getattr(self, self.ACTION).results_dir
         if own:
-            return Path(own)
-        if self.results_dir:
-            return Path(self.results_dir) / self.ACTION
-        raise SpecError(
-            f"neither results_dir nor {self.ACTION}.results_dir is given: name the folder for what the run writes"
-        )
+            return located(own)
+        return joined(located(self.results_dir), self.ACTION) if self.results_dir else None
+
+    @property
+    def folder(self) -> Path:
+        """The location. Raises SpecError where none is given, or one that is no folder on this machine."""
+        location = self.location
+        if location is None:
+            raise SpecError(
+                f"neither results_dir nor {self.ACTION}.results_dir is given: name the folder for what the run writes"
+            )
+        if not isinstance(location, Path):
+            raise SpecError(f"the results would go to {location}: expected a folder on this machine")
+        return location
 
     def check(self) -> None:
         """Raises SpecError for values that do not fit each other."""
@@ -72,6 +82,13 @@ class Experiment:
         if self.encryption_key is None:
             return []
         return ["encryption_key has no effect: files are read and written as they are, and encrypted ones are refused"]
+
+    def write(self, folder: Path) -> None:
+        """``experiment.yaml``, with every key, as TAO leaves it in an action's folder. Raises FileError."""
+        from .yaml_file import text_of
+
+        with whole_file(folder / "experiment.yaml") as temporary:
+            temporary.write_text(text_of(plain(asdict(self))), encoding="utf-8")
 
     @classmethod
     def read(cls: type[Kind], path: str | Path, overrides: Sequence[str] = ()) -> Kind:
@@ -100,6 +117,9 @@ class Experiment:
 @dataclass(frozen=True)
 class VerbSpec(Experiment):
     """The spec of an action whose verb takes words."""
+
+    INTO_OUT: ClassVar[bool] = False
+    """Whether the verb writes the action's folder itself, status.json too: its option --out."""
 
     def command(self) -> Command:
         """Those words. Raises SpecError when the spec does not say enough."""

@@ -11,13 +11,14 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from .engine import EngineSpec
+from .evaluate import EvaluateSpec
 from .experiment import Experiment
 from .export import ExportSpec
 from .keys import facts_of
 from .train import TrainSpec
 
-SPECS: dict[str, type[Experiment]] = {kind.ACTION: kind for kind in (TrainSpec, ExportSpec, EngineSpec)}
-OUR_NAMES = {"build-engine": "gen_trt_engine"}
+SPECS: dict[str, type[Experiment]] = {kind.ACTION: kind for kind in (TrainSpec, EvaluateSpec, ExportSpec, EngineSpec)}
+OUR_NAMES = {"eval": "evaluate", "build-engine": "gen_trt_engine"}
 _VERBS = {action: verb for verb, action in OUR_NAMES.items()}
 _OUT = "# "
 """Before a key that is not in force."""

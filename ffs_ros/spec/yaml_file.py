@@ -32,6 +32,11 @@ def loaded(path: Path, overrides: Sequence[str] = ()) -> Any:
     return filled_in(values)
 
 
+def text_of(values: Any) -> str:
+    """YAML of nested mappings, in their order."""
+    return yaml.safe_dump(values, sort_keys=False)
+
+
 def _value_of(text: str) -> Any:
     """Raises ValueError for what is no YAML."""
     try:

@@ -28,9 +28,12 @@ from ffs_ros.tools.progress_bar import counted
 from ffs_ros.tools.sample_arguments import add_sample_options, described, samples_of
 from ffs_ros.tools.workers import add_ray_option, workers
 
+ACTION = "evaluate"
+"""TAO's, whose specs -e takes."""
 HELP = """\
 ffs eval bp2.onnx --list annotations.txt --dataset Middlebury -o eval_out
 ffs eval sgbm --layout kitti --root KITTI2015 --protocol kitti
+ffs eval -e spec.yaml
 
 Errors of an engine on pairs with ground truth, at the pairs' own size. OUT receives
   report.html               figures, plots and the worst images on one page that needs nothing else

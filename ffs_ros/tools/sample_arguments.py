@@ -28,8 +28,9 @@ def add_sample_options(parser: argparse.ArgumentParser, default_out: str) -> Non
     )
     parser.add_argument("--root", metavar="DIR", type=Path, help="the folder of that layout")
     parser.add_argument(
-        "--dataset", metavar="NAME",
-        help=f"how ground truth is encoded: {', '.join(DATASET_NAMES)} (default: {DEFAULT_DATASET}, or the layout's)",
+        "--dataset", metavar="NAME", dest="datasets", action="append", default=[],
+        help=f"how ground truth is encoded: {', '.join(DATASET_NAMES)} (default: {DEFAULT_DATASET}, or the layout's); "
+        "one for all lists, or one for each",
     )  # fmt: skip
     parser.add_argument(
         "--gt-scale",
@@ -59,15 +60,29 @@ def samples_of(args: argparse.Namespace) -> Samples:
             f"--layout and --root go together: expected --layout {'|'.join(layouts.DATASET_NAMES)} --root DIR"
         )
     if args.lists:
-        return listed(args.lists, args.dataset or DEFAULT_DATASET, args.gt_scale)
-    dataset_name = args.dataset or layouts.DATASET_NAMES[args.layout]
+        return listed(args.lists, dataset_names_of(args), args.gt_scale)
+    (dataset_name,) = args.datasets[-1:] or [layouts.DATASET_NAMES[args.layout]]
     return Samples([Source(layouts.pairs_of(args.layout, args.root), dataset_name, args.gt_scale)])
+
+
+def dataset_names_of(args: argparse.Namespace) -> list[str]:
+    """That of each list. Raises FileError when there are neither one nor as many as lists."""
+    names = args.datasets or [DEFAULT_DATASET]
+    if len(names) not in (1, len(args.lists)):
+        raise FileError(
+            f"--dataset is given {len(names)} times and --list {len(args.lists)} times: expected one for all lists, or "
+            "one for each"
+        )
+    return names * len(args.lists) if len(names) == 1 else names
 
 
 def described(args: argparse.Namespace) -> str:
     """The pairs in words."""
     if args.lists:
-        return f"{', '.join(map(str, args.lists))} as {args.dataset or DEFAULT_DATASET}"
+        names = dataset_names_of(args)
+        if len({*names}) == 1:
+            return f"{', '.join(map(str, args.lists))} as {names[0]}"
+        return ", ".join(f"{file} as {name}" for file, name in zip(args.lists, names, strict=True))
     return f"{args.root}, layout {args.layout}"
 
 

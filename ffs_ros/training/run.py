@@ -10,13 +10,11 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-import yaml
 from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -27,10 +25,8 @@ from ffs_ros.errors import FfsError, FileError, TrainingError
 from ffs_ros.network.layout import channels_last
 from ffs_ros.network.model import FastFoundationStereo
 from ffs_ros.only_run import only_run
-from ffs_ros.spec.keys import plain
 from ffs_ros.spec.train import TrainSpec
 from ffs_ros.status_file import FAILURE, STARTED, SUCCESS, StatusFile
-from ffs_ros.whole_file import whole_file
 
 from .batches import Place
 from .curve import Curve, TimeLimit, lacks_validation
@@ -82,7 +78,7 @@ def _run(spec: TrainSpec, folder: Path, status: StatusFile, callbacks: Sequence[
     module = StereoModule(spec, network, total_steps)
     trainer = _trainer(spec, folder, status, total_steps, sources.steps_per_epoch, callbacks)
     if trainer.is_global_zero:
-        _write_spec(spec, folder)
+        spec.write(folder)
         status.write(STARTED, "Starting training.")
     place = Place(trainer.global_rank, trainer.world_size)
     module.validates = place.rank < sources.validations
@@ -222,11 +218,6 @@ def _no_orphans(trainer: pl.Trainer) -> Iterator[None]:
         if has_said:
             raise TrainingError("another process of this training has ended; why stands above") from None
         raise
-
-
-def _write_spec(spec: TrainSpec, folder: Path) -> None:
-    with whole_file(folder / "experiment.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(plain(asdict(spec)), sort_keys=False), encoding="utf-8")
 
 
 def make_folder(folder: Path) -> None:

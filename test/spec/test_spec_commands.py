@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +16,7 @@ pytest.importorskip("yaml")
 from tao_specs import FOUNDATION_STEREO, changed, written
 
 from ffs_ros import cli
-from ffs_ros.errors import SpecError
+from ffs_ros.errors import ExportError, SpecError
 from ffs_ros.graph.builder import OPSET
 from ffs_ros.spec import export as export_spec
 from ffs_ros.spec.engine import EngineSpec
@@ -186,17 +188,17 @@ def run(*words: str) -> int:
 
 
 @pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> list[argparse.Namespace]:
-    """What ``ffs export`` was called with, which then does nothing."""
+def exported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[argparse.Namespace]:
+    """What ``ffs export`` was called with, which then does nothing, in a folder that is empty."""
     calls: list[argparse.Namespace] = []
     monkeypatch.setattr(export, "main", calls.append)
+    monkeypatch.chdir(tmp_path)
     return calls
 
 
-def test_the_command(tmp_path: Path, exported, capsys, monkeypatch) -> None:
+def test_the_command(tmp_path: Path, exported, capsys) -> None:
     """The spec's words are said and run, overrides are the spec's, options that are typed count before it, and the
     graph's folder is made, as TAO does."""
-    monkeypatch.chdir(tmp_path)
     path = written(changed(export__valid_iters=...), tmp_path / "export.yaml")
     words = ("--precision", "fp16", "export.checkpoint=/x.pth", "-e", str(path), "--io", "image")
     assert run("export", *words) == 0
@@ -206,6 +208,35 @@ def test_the_command(tmp_path: Path, exported, capsys, monkeypatch) -> None:
     assert f"{path}: ffs export /x.pth -o out/model.onnx --io tensor --iters 8 --batch 1 --size 480x736" in captured.out
     assert captured.err.startswith("note: export.valid_iters is left out")
     assert (tmp_path / "out").is_dir()
+
+
+def statuses(folder: Path) -> list[tuple[str, str]]:
+    lines = [json.loads(line) for line in (folder / "status.json").read_text(encoding="utf-8").splitlines()]
+    return [(line["status"], line["message"]) for line in lines]
+
+
+def test_what_taos_launcher_leaves(tmp_path: Path, exported, monkeypatch) -> None:
+    """status.json from the beginning, experiment.yaml, which is a spec again, when it is done; nothing without a
+    folder."""
+    path = written(changed(results_dir=str(tmp_path / "results"), export__onnx_file=str(tmp_path / "m.onnx")),
+                   tmp_path / "s.yaml")  # fmt: skip
+    assert run("export", "-e", str(path), "export.valid_iters=4") == 0
+    folder = tmp_path / "results" / "export"
+    assert statuses(folder) == [("STARTED", "Starting export."), ("SUCCESS", "Export finished successfully.")]
+    assert ExportSpec.read(folder / "experiment.yaml") == ExportSpec.read(path, ["export.valid_iters=4"])
+
+    (folder / "experiment.yaml").unlink()
+
+    def refuse(args: argparse.Namespace) -> None:
+        raise ExportError("it does not fit")
+
+    monkeypatch.setattr(export, "main", refuse)
+    assert run("export", "-e", str(path)) == 2
+    assert statuses(folder)[2:] == [("STARTED", "Starting export."), ("FAILURE", "it does not fit")]
+    assert not (folder / "experiment.yaml").exists()
+    before = sorted(tmp_path.rglob("*"))
+    assert run("export", "-e", str(path), "results_dir=null") == 2
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("option", ["-e", "--spec", "--experiment_spec_file"])
@@ -245,3 +276,12 @@ def test_the_folder_of_an_action() -> None:
     assert ExportSpec.of(changed(export__results_dir="/here")).folder == Path("/here")
     with pytest.raises(SpecError, match=r"neither results_dir nor export\.results_dir is given"):
         _ = ExportSpec.of(changed(results_dir="")).folder
+
+
+def test_without_pyyaml(tmp_path: Path, exported, capsys, monkeypatch) -> None:
+    """A spec needs it, words do not."""
+    monkeypatch.delitem(sys.modules, "ffs_ros.spec.yaml_file", raising=False)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert run("export", "x.pth", "-o", "m.onnx") == 0
+    assert run("export", "-e", str(tmp_path / "s.yaml")) == 2
+    assert "reading a spec needs the Python package 'yaml': pip install pyyaml" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 
 from ffs_ros import cli
 from ffs_ros.spec.engine import GenTrtEngine, TensorRt
+from ffs_ros.spec.evaluate import Evaluate
 from ffs_ros.spec.export import Export
 from ffs_ros.spec.template import OUR_NAMES
 
@@ -33,7 +34,9 @@ def test_every_action_has_its_verb_or_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "kinds"), [("export", [Export]), ("gen_trt_engine", [GenTrtEngine, TensorRt])], ids=["export", "engine"]
+    ("heading", "kinds"),
+    [("export", [Export]), ("gen_trt_engine", [GenTrtEngine, TensorRt]), ("evaluate", [Evaluate])],
+    ids=["export", "gen_trt_engine", "evaluate"],
 )
 def test_every_key_is_spoken_of(heading: str, kinds: list[type]) -> None:
     """In the table of its action."""

@@ -61,7 +61,7 @@ class ExportSpec(VerbSpec):
             )
         out = export.onnx_file or str(Path(export.checkpoint).with_suffix(".onnx"))
         words = [export.checkpoint, "-o", out, "--io", "tensor", "--iters", str(self._iterations(notes))]
-        words += ["--batch", "dynamic" if export.batch_size < 1 else str(export.batch_size)]
+        words += ["--batch", "dynamic" if export.batch_size == -1 else str(export.batch_size)]
         if export.dynamic_hw:
             words.append("--dynamic-size")
             for name, (rows, columns) in self.gen_trt_engine.sizes().items():

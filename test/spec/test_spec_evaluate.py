@@ -70,6 +70,7 @@ def test_crop_size_is_for_engines_of_open_size(tmp_path: Path, least: tuple[int,
     install(path, b"plan", fake_manifest(b"plan", sizes=sizes))
     changes = {**ENGINE, "evaluate__trt_engine": str(path)}
     assert understood(**changes)[0].engine_size == size
+    assert understood(**changes, evaluate__native_padded=True)[0].engine_size == "auto"
     assert understood(**changes, dataset__test_dataset__augmentation=...)[0].engine_size == "auto"
 
 

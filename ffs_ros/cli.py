@@ -38,10 +38,11 @@ VERBS = {
 }
 TAO_VERBS = {
     "evaluate": "TAO's evaluate is here: ffs eval -e SPEC.yaml",
-    "inference": "TAO's inference is here for one pair at a time: ffs infer ENGINE LEFT RIGHT -o OUT",
+    "inference": "TAO's inference is here: ffs infer -e SPEC.yaml",
     "gen_trt_engine": "TAO's gen_trt_engine is here: ffs build-engine -e SPEC.yaml",
     "quantize": "there is no quantize here, engines are fp16 or fp32: ffs build-engine MODEL.onnx -o NAME.engine",
-    "convert": "there is no convert here: write 'left right [disparity [mask]]' on each line of a list",
+    "convert": "there is no convert here: write 'left right [disparity [mask]]' on each line of a list; ffs eval takes "
+    "public folders without one (--layout)",
     "default_specs": "TAO's default_specs is here: ffs spec -o SPEC.yaml",
 }
 """What to say to TAO's names of actions (docs/tao.md)."""

@@ -13,17 +13,20 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
+from ffs_ros.storage import make_folder
+
 from .engine import EngineSpec
 from .evaluate import EvaluateSpec
 from .experiment import VerbSpec
 from .export import ExportSpec
+from .inference import InferenceSpec
 from .overrides import is_override
-from .record import make_folder, recorded
+from .record import recorded
 
 Record = Callable[[argparse.Namespace], AbstractContextManager[None]]
 """For the verb's arguments: within it the verb is to run."""
 
-SPECS: dict[str, type[VerbSpec]] = {kind.ACTION: kind for kind in (ExportSpec, EngineSpec, EvaluateSpec)}
+SPECS: dict[str, type[VerbSpec]] = {kind.ACTION: kind for kind in (ExportSpec, EngineSpec, EvaluateSpec, InferenceSpec)}
 """By TAO's names of the actions."""
 
 

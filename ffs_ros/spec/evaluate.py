@@ -55,7 +55,7 @@ class EvaluateSpec(VerbSpec):
         """Raises SpecError when it does not say what to evaluate on what."""
         block, split, notes = self.evaluate, self.dataset.test_dataset, self.notes_on_encryption()
         engine = which_engine(block, "evaluate", notes)
-        words = [engine, *source_words(split, "test_dataset"), "-o", str(self.folder)]
+        words = [engine, *source_words(split, "test_dataset"), "-o", self.out]
         stretched = engine == block.trt_engine and not block.native_padded
         words += ["--protocol", "tao-deploy" if stretched else "tao", "--count-below", str(self.dataset.max_disparity)]
         words += engine_words(engine, block, self.model, split, stretched)

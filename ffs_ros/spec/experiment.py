@@ -65,14 +65,18 @@ class Experiment:
     @property
     def folder(self) -> Path:
         """The location. Raises SpecError where none is given, or one that is no folder on this machine."""
-        location = self.location
-        if location is None:
+        if not isinstance(self.location, Path):
+            raise SpecError(f"the results would go to {self.out}: expected a folder on this machine")
+        return self.location
+
+    @property
+    def out(self) -> str:
+        """The location as a word. Raises SpecError where none is given."""
+        if self.location is None:
             raise SpecError(
                 f"neither results_dir nor {self.ACTION}.results_dir is given: name the folder for what the run writes"
             )
-        if not isinstance(location, Path):
-            raise SpecError(f"the results would go to {location}: expected a folder on this machine")
-        return location
+        return str(self.location)
 
     def check(self) -> None:
         """Raises SpecError for values that do not fit each other."""

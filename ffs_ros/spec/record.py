@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from ffs_ros.errors import FileError
 from ffs_ros.status_file import FAILURE, STARTED, SUCCESS, StatusFile
+from ffs_ros.storage import make_folder
 
 from .experiment import VerbSpec
 
@@ -39,11 +39,3 @@ def _status(folder: Path, action: str) -> Iterator[None]:
         status.write(FAILURE, str(error) or f"{action} was interrupted.")
         raise
     status.write(SUCCESS, f"{action.capitalize()} finished successfully.")
-
-
-def make_folder(folder: Path) -> None:
-    """Raises FileError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the folder {folder}: {error.strerror or error}; name another") from error

@@ -14,11 +14,14 @@ from .engine import EngineSpec
 from .evaluate import EvaluateSpec
 from .experiment import Experiment
 from .export import ExportSpec
+from .inference import InferenceSpec
 from .keys import facts_of
 from .train import TrainSpec
 
-SPECS: dict[str, type[Experiment]] = {kind.ACTION: kind for kind in (TrainSpec, EvaluateSpec, ExportSpec, EngineSpec)}
-OUR_NAMES = {"eval": "evaluate", "build-engine": "gen_trt_engine"}
+SPECS: dict[str, type[Experiment]] = {
+    kind.ACTION: kind for kind in (TrainSpec, EvaluateSpec, InferenceSpec, ExportSpec, EngineSpec)
+}
+OUR_NAMES = {"eval": "evaluate", "infer": "inference", "build-engine": "gen_trt_engine"}
 _VERBS = {action: verb for verb, action in OUR_NAMES.items()}
 _OUT = "# "
 """Before a key that is not in force."""

@@ -26,10 +26,13 @@ from ffs_ros.tools.engine_choice import ENGINE_HELP, EngineChoice, add_engine_op
 from ffs_ros.tools.infer_list import add_list_options, batch_of, infer_list
 from ffs_ros.whole_file import whole_file
 
+ACTION = "inference"
+"""TAO's, whose specs -e takes."""
 HELP = f"""\
 ffs infer left.png right.png -o out --camera calib.txt
 ffs infer model.onnx left.png right.png -o out --camera calib.txt
 ffs infer model.onnx --list annotations.txt -o out --outputs pfm,png
+ffs infer -e spec.yaml
 
 Disparity of two rectified images; with a calibration depth and points too. OUT receives
   disparity.pfm   float32, x_left - x_right in pixels, +inf for no answer; on verged rigs the node's topic differs: it

@@ -27,10 +27,9 @@ from ffs_ros.status_file import FAILURE, STARTED, SUCCESS, StatusFile
 from ffs_ros.storage import Location, exists, is_url, joined, located, make_folder
 from ffs_ros.tools.engine_choice import EngineChoice
 from ffs_ros.tools.progress_bar import counted
+from ffs_ros.tools.sample_arguments import DEFAULT_DATASET, dataset_names_of
 from ffs_ros.tools.workers import add_ray_option, add_workers_option, workers
 from ffs_ros.whole_file import remove_unfinished
-
-_DEFAULT_DATASET = "GenericDataset"
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,9 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
         "--camera-beside", metavar="NAME", help="with --list: name of the calibration in each left image's folder"
     )
     parser.add_argument(
-        "--dataset", metavar="NAME", default=_DEFAULT_DATASET,
-        help=f"with --names tao, which data set the lists are of: {', '.join(DATASET_NAMES)} (default: %(default)s)",
+        "--dataset", metavar="NAME", dest="datasets", action="append", default=[],
+        help=f"with --names tao, which data set the lists are of: {', '.join(DATASET_NAMES)} (default: "
+        f"{DEFAULT_DATASET}); one for all lists, or one for each",
     )  # fmt: skip
     add_workers_option(parser)
     add_ray_option(parser)
@@ -81,7 +81,7 @@ def batch_of(args: argparse.Namespace, engine: EngineChoice) -> Batch:
         raise FileError(
             f"--outputs {needing} needs a calibration: --camera FILE for all pairs, or --camera-beside NAME"
         )
-    return Batch(listed(args.lists, args.dataset), engine, outputs, args.workers, args.ray)
+    return Batch(listed(args.lists, dataset_names_of(args)), engine, outputs, args.workers, args.ray)
 
 
 def infer_list(batch: Batch) -> None:

@@ -256,6 +256,8 @@ def test_the_spec_has_taos_option_too(tmp_path: Path, exported, option: str) -> 
         (["export", "-e", "SPEC", "export.valid_iters=x"], "SPEC: export.valid_iters is 'x': expected a whole number"),
         (["export", "-e", "SPEC", "train.lr=1", "exporter.x=1"], "SPEC: the key 'exporter' is unknown; the nearest "
                                                                  "known key is 'export'"),
+        (["evaluate", "-e", "SPEC"], "ffs: TAO's evaluate is here: ffs eval -e SPEC.yaml"),
+        (["inference", "-e", "SPEC"], "ffs: TAO's inference is here: ffs infer -e SPEC.yaml"),
         (["gen_trt_engine", "-e", "SPEC"], "ffs: TAO's gen_trt_engine is here: ffs build-engine -e SPEC.yaml"),
         (["quantize"], "ffs: there is no quantize here"),
         (["convert"], "ffs: there is no convert here: write 'left right [disparity [mask]]'"),

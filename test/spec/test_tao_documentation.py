@@ -12,6 +12,7 @@ from ffs_ros import cli
 from ffs_ros.spec.engine import GenTrtEngine, TensorRt
 from ffs_ros.spec.evaluate import Evaluate
 from ffs_ros.spec.export import Export
+from ffs_ros.spec.inference import Inference
 from ffs_ros.spec.template import OUR_NAMES
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "tao.md").read_text(encoding="utf-8")
@@ -24,7 +25,12 @@ def section(heading: str) -> str:
 
 def test_every_action_has_its_verb_or_a_sentence() -> None:
     """The table's actions are those that ``ffs`` answers, and the verbs are the right ones."""
-    rows = dict(re.findall(r"^\| `depth_net (\w+)`[^|]*\| (.*?) \|", section("The seven actions"), re.MULTILINE))
+    found = re.findall(
+        r"^\| (\d?) ?\| `depth_net (\w+)` \| \w+ \| (.*?) \|", section("The seven actions"), re.MULTILINE
+    )
+    assert [number for number, _, _ in found if number] == list("1234567")
+    rows = {action: here for _, action, here in found}
+    assert len({*found}) == len(found) == 10
     assert {*rows} == {*cli.TAO_VERBS} | {"train", "export"}
     verbs = {action: verb for verb, action in OUR_NAMES.items()}
     for action, here in rows.items():
@@ -35,8 +41,13 @@ def test_every_action_has_its_verb_or_a_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "kinds"),
-    [("export", [Export]), ("gen_trt_engine", [GenTrtEngine, TensorRt]), ("evaluate", [Evaluate])],
-    ids=["export", "gen_trt_engine", "evaluate"],
+    [
+        ("export", [Export]),
+        ("gen_trt_engine", [GenTrtEngine, TensorRt]),
+        ("evaluate", [Evaluate]),
+        ("inference", [Inference]),
+    ],
+    ids=["export", "gen_trt_engine", "evaluate", "inference"],
 )
 def test_every_key_is_spoken_of(heading: str, kinds: list[type]) -> None:
     """In the table of its action."""

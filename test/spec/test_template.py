@@ -79,6 +79,7 @@ def test_comments_say_meaning_limits_and_other_defaults() -> None:
     )
     assert "\n  # results_dir: null  # instead of results_dir/export\n" in text
     assert "\n  # augmentation:\n" not in template("train")
+    assert "\n    # augmentation:\n      # crop_size: null" in template("evaluate")
     assert not re.search(r"`|\]\(", template())
 
 

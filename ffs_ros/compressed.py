@@ -6,6 +6,7 @@ unpacked that is damaged or too large. Legend of shapes: H and W rows and column
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import cv2
@@ -13,21 +14,18 @@ import numpy as np
 
 from ffs_ros.encodings import MOSAIC_TO_RGB, check_picture_size, eight_bits
 from ffs_ros.errors import MessageError
+from ffs_ros.picture_header import jpeg_header
 
 MOST_PIXELS = 1 << 25
 """More than 8K video has; a few kilobytes may claim to be more."""
 _MOST_SCANS = 100
 """Passes over the picture in a progressive JPEG, ten as a rule; a few bytes for each would keep the decoder busy."""
-_MOST_SEGMENTS = 4096
-"""Before the picture; a colour profile may take 255."""
 _MOST_CHUNKS = 1 << 16
 """Of a PNG; 8 kilobytes each as a rule."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_BEGIN = _PNG_SIGNATURE + b"\0\0\0\rIHDR"
 _JPEG_BEGIN, _JPEG_END, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xd9", b"\xff\xda"
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers that open a frame (ITU-T T.81, table B.1)."""
 
 
 def size_of_compressed(msg: Any) -> tuple[int, int]:
@@ -42,7 +40,10 @@ def size_of_compressed(msg: Any) -> tuple[int, int]:
     if head.startswith(_PNG_BEGIN):
         size = int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
     elif head.startswith(_JPEG_BEGIN):
-        size = _jpeg_size(data)
+        header = jpeg_header(io.BytesIO(data))
+        if header is None:
+            raise MessageError(f"the JPEG of {len(data)} bytes is damaged: it says nowhere how large it is")
+        size = header.height, header.width
     else:
         raise MessageError(
             f"the compressed image (format {msg.format[:40]!r}, {len(data)} bytes) is neither JPEG nor PNG; set the "
@@ -86,22 +87,6 @@ def rgb_from_compressed(msg: Any, bit_depth: int = 16) -> np.ndarray:
         return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB)
     # Who packs RGB as if it were BGR says so, and image_transport exchanges them back.
     return pixels if "compressed rgb" in packed else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-
-
-def _jpeg_size(data: memoryview) -> tuple[int, int]:
-    """Rows and columns in the first frame's header (ITU-T T.81, B.2.2)."""
-    at = 2
-    for _ in range(_MOST_SEGMENTS):
-        if at + 9 > len(data) or data[at] != 0xFF:
-            break
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill
-            at += 1
-            continue
-        if marker in _JPEG_FRAMES:
-            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    raise MessageError(f"the JPEG of {len(data)} bytes is damaged: it says nowhere how large it is")
 
 
 def _check_whole(data: bytes) -> None:

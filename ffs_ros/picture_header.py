@@ -24,6 +24,7 @@ _JPEG_BEGIN = b"\xff\xd8\xff"
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers that open a frame (ITU-T T.81, table B.1)."""
 _MOST_JPEG_SEGMENTS = 4096
+"""Before the picture; a colour profile may take 255."""
 
 
 class PictureHeader(NamedTuple):
@@ -43,7 +44,7 @@ def read_header(path: Location) -> PictureHeader:
     """
     with opened_beginning(path, _BEFORE_A_JPEG_FRAME_BYTES) as file:
         head = file.read(_HEAD_BYTES)
-        header = _png(head) or _jpeg(file, head) or _pfm(head) or _npy(file, head)
+        header = _png(head) or jpeg_header(file) or _pfm(head) or _npy(file, head)
     if header is not None:
         return header
     pixels = read_pfm(path) if suffix_of(path) == ".pfm" else read_pixels(path)
@@ -58,9 +59,10 @@ def _png(head: bytes) -> PictureHeader | None:
     return PictureHeader(height, width, _PNG_CHANNELS[head[25]], np.dtype(np.uint16 if head[24] == 16 else np.uint8))
 
 
-def _jpeg(file: BinaryIO, head: bytes) -> PictureHeader | None:
-    """From the first frame's header (ITU-T T.81, B.2.2)."""
-    if not head.startswith(_JPEG_BEGIN):
+def jpeg_header(file: BinaryIO) -> PictureHeader | None:
+    """From the first frame's header (ITU-T T.81, B.2.2); None for what is no JPEG, or says nowhere how large it is."""
+    file.seek(0)
+    if file.read(len(_JPEG_BEGIN)) != _JPEG_BEGIN:
         return None
     at = 2
     for _ in range(_MOST_JPEG_SEGMENTS):

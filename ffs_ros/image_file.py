@@ -1,4 +1,4 @@
-"""Pictures in files: any that OpenCV reads, as the matcher wants them; PNG on the way out.
+"""Pictures in files: any that OpenCV reads, as the matcher wants them; PNG on the way out, or what a name asks for.
 
 Legend of shapes: H and W rows and columns of the picture.
 """
@@ -11,6 +11,9 @@ import numpy as np
 from ffs_ros.errors import FileError
 from ffs_ros.storage import Location, read_bytes, suffix_of
 from ffs_ros.whole_file import whole_file
+
+_OF_COLOURS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".webp")
+"""Endings of pictures with 8-bit RGB. OpenCV has writers for more, of which some write nothing for such pixels."""
 
 
 def read_rgb(path: Location) -> np.ndarray:
@@ -55,12 +58,12 @@ def write_png(path: Location, image: np.ndarray) -> None:
 
 
 def write_picture(path: Location, rgb_HW3: np.ndarray) -> None:
-    """Write uint8 (H,W,3) RGB as the kind of picture that the ending of ``path`` names, PNG where that is none.
+    """Write uint8 (H,W,3) RGB as the picture that the ending of ``path`` names, PNG where that holds no colours.
 
     Raises FileError when ``path`` cannot be written.
     """
     suffix = suffix_of(path)
-    _write(path, rgb_HW3, suffix if suffix and cv2.haveImageWriter(suffix) else ".png")
+    _write(path, rgb_HW3, suffix if suffix in _OF_COLOURS else ".png")
 
 
 def _write(path: Location, image: np.ndarray, suffix: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ffs_ros.errors import FileError
-from ffs_ros.image_file import read_rgb, write_png
+from ffs_ros.image_file import read_rgb, write_picture, write_png
 
 RGB = np.random.default_rng(5).integers(0, 256, (9, 13, 3), dtype=np.uint8)
 BGR = RGB[..., ::-1]
@@ -104,3 +104,21 @@ def test_written_pictures_read_back(tmp_path: Path) -> None:
     depth = np.array([[0, 1, 65535]], np.uint16)
     write_png(tmp_path / "d.png", depth)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "d.png"), cv2.IMREAD_UNCHANGED), depth)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "begins"),
+    [
+        (".png", b"\x89PNG"),
+        (".JPG", b"\xff\xd8\xff"),
+        (".ppm", b"P6"),
+        (".pgm", b"\x89PNG"),
+        (".exr", b"\x89PNG"),
+        ("", b"\x89PNG"),
+    ],
+)
+def test_a_picture_is_what_its_ending_says(suffix: str, begins: bytes, tmp_path: Path) -> None:
+    """Where that holds colours, otherwise PNG; never nothing."""
+    write_picture(tmp_path / f"a{suffix}", RGB)
+    assert (tmp_path / f"a{suffix}").read_bytes().startswith(begins)
+    assert read_rgb(tmp_path / f"a{suffix}").shape == RGB.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from ffs_ros.engine.trt_versions import TensorRt
 from ffs_ros.errors import FileError
 from ffs_ros.whole_file import whole_file
 
+keeping = threading.Lock()
+"""Held while the file is written: whoever ends this process in its middle takes it first, so that no half stays."""
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +46,7 @@ def keep_cache(config: Any, path: Path) -> None:
             measured = config.get_timing_cache()
             if (known := _known(config, path)) is not None:
                 measured.combine(known, False)
-            with whole_file(path) as file:
+            with keeping, whole_file(path) as file:
                 file.write_bytes(bytes(measured.serialize()))
     except (FileError, OSError) as error:
         _log.warning("the timing cache was not kept, so the next build measures every kernel again: %s", error)

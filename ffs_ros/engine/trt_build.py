@@ -20,6 +20,7 @@ from ffs_ros.errors import EngineError
 from ffs_ros.full_nodes import full_nodes_of
 
 FP16, FP32 = "fp16", "fp32"
+STOPPED = "the build was stopped, so nothing was written"
 _GiB = 2**30
 _ABOUT_PRECISION = re.compile(r"precision|fp16|half|subnormal|constraint|layernorm|converting weights", re.IGNORECASE)
 _NO_WORKSPACE = re.compile(r"insufficient (workspace|memory)|not enough (workspace|memory)|workspace", re.IGNORECASE)
@@ -84,13 +85,48 @@ class Refused(EngineError):
     """The builder made nothing."""
 
 
+class Planned(NamedTuple):
+    """What became of one source."""
+
+    plan: bytes
+    images: tuple[dict[str, list[int]], str] | None
+    """The engine's sizes and io, of the source that takes the images."""
+    strong: bool
+    held_to_fp32: int
+    held_to_fp16: int
+    warnings: list[str]
+
+
+Report = Callable[[float], bool]
+Plans = Callable[[TensorRt, Gpu | None, Path, Sequence[Source], Settings, Report], list[Planned]]
+"""Makes a plan of each source, in their order; arguments and errors are those of ``build``."""
+
+
+def in_turn(
+    tensorrt: TensorRt, gpu: Gpu | None, onnx: Path, sources: Sequence[Source], settings: Settings, report: Report
+) -> list[Planned]:
+    """One plan after the other, in this process."""
+    nodes, done = sum(source.nodes for source in sources), 0
+    plans: list[Planned] = []
+    with nullcontext() if gpu is None else gpu.current():
+        builder = tensorrt.trt.Builder(tensorrt.logger)  # takes seconds, so one for all
+        for source in sources:
+            share = partial(_overall, report, done / nodes, source.nodes / nodes)
+            plans.append(planned(tensorrt, builder, gpu, onnx, source, settings, share, takes_images=not plans))
+            done += source.nodes
+            if not report(done / nodes):
+                raise Refused(STOPPED)
+    return plans
+
+
 def build(
     tensorrt: TensorRt,
     gpu: Gpu | None,
     onnx: Path,
     sources: Sequence[Source],
     settings: Settings,
-    report: Callable[[float], bool],
+    report: Report,
+    plans: Plans = in_turn,
 ) -> Built:
     """Parse and build one plan of each of ``sources``, which are the file ``onnx`` or its parts, in this order.
 
@@ -98,41 +134,44 @@ def build(
     whether to go on. Raises EngineError with what the builder said.
     """
     begin_s = time.perf_counter()
-    tensorrt.logger.clear()
-    nodes, done = sum(source.nodes for source in sources), 0
-    plans, shapes, full, half = [], None, 0, 0
-    with nullcontext() if gpu is None else gpu.current():
-        builder = tensorrt.trt.Builder(tensorrt.logger)  # takes seconds, so one for all
-        for source in sources:
-            network = Network(tensorrt, builder, onnx, source, settings)
-            shapes = shapes or network.shapes()
-            tensorrt.watch(network.config, partial(_overall, report, done / nodes, source.nodes / nodes))
-            plans.append(network.plan(gpu))
-            full, half = full + len(network.pins.fp32), half + len(network.pins.fp16)
-            done += source.nodes
-            if not report(done / nodes):
-                raise Refused("the build was stopped, so nothing was written")
-    assert shapes is not None
-    parts = [one.part(len(plan)) for one, plan in zip(sources, plans, strict=True)]
+    made = plans(tensorrt, gpu, onnx, sources, settings, report)
+    images, strong = made[0].images, made[0].strong
+    assert images is not None
+    parts = [source.part(len(one.plan)) for source, one in zip(sources, made, strict=True)]
     contents = [
         content
-        for one, plan in zip(sources, plans, strict=True)
-        for content in (plan, *(kernel.content for kernel in (*one.before, *one.after)))
+        for source, one in zip(sources, made, strict=True)
+        for content in (one.plan, *(kernel.content for kernel in (*source.before, *source.after)))
     ]
+    free = not strong and settings.precision != FP32
     return Built(
         plan=b"".join(contents),
         parts=parts if len(parts) > 1 else [],
-        sizes=shapes[0],
-        io=shapes[1],
-        strongly_typed=network.strong,
-        held_to_fp32=None if network.strong or settings.precision == FP32 else full,
-        held_to_fp16=None if network.strong or settings.precision == FP32 else half,
-        warnings=[one for one in dict.fromkeys(tensorrt.logger.warnings) if _ABOUT_PRECISION.search(one)],
+        sizes=images[0],
+        io=images[1],
+        strongly_typed=strong,
+        held_to_fp32=sum(one.held_to_fp32 for one in made) if free else None,
+        held_to_fp16=sum(one.held_to_fp16 for one in made) if free else None,
+        warnings=list(dict.fromkeys(warning for one in made for warning in one.warnings)),
         build_s=time.perf_counter() - begin_s,
     )
 
 
-def _overall(report: Callable[[float], bool], before: float, share: float, done: float) -> bool:
+def planned(
+    tensorrt: TensorRt, builder: Any, gpu: Gpu | None, onnx: Path, source: Source, settings: Settings, report: Report,
+    takes_images: bool,
+) -> Planned:  # fmt: skip
+    """Parse and build one source; the GPU's context is this thread's. ``report`` gets the share of this one."""
+    tensorrt.logger.clear()
+    network = Network(tensorrt, builder, onnx, source, settings)
+    images = network.shapes() if takes_images else None
+    tensorrt.watch(network.config, report)
+    plan = network.plan(gpu)
+    warnings = [one for one in dict.fromkeys(tensorrt.logger.warnings) if _ABOUT_PRECISION.search(one)]
+    return Planned(plan, images, network.strong, len(network.pins.fp32), len(network.pins.fp16), warnings)
+
+
+def _overall(report: Report, before: float, share: float, done: float) -> bool:
     return report(before + share * done)
 
 

@@ -5,6 +5,7 @@
 | network types | weak | weak or strong | strong | strong |
 | tells its progress | no | yes | yes | yes |
 | times kernels, so wants a GPU and a timing cache | yes | yes | yes | no |
+| compiles kernels one by one for most of that time | yes | no | no | no |
 | ``device_memory_size`` | yes | ``_v2`` | ``_v2`` | ``_v2`` |
 | a context without memory of its own | a call | a strategy | a strategy | a strategy |
 
@@ -54,6 +55,8 @@ class TensorRt:
         self.can_be_strong = hasattr(module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
         self.can_be_weak = hasattr(module.BuilderFlag, "FP16")
         self.builds_without_gpu = runtime == RTX
+        # Speed shows in no attribute. Where the GPU is idle meanwhile, builds side by side do not disturb their timing.
+        self.compiles_while_timing = runtime == TENSORRT and self.version.startswith("8.")
         self.tells_progress = hasattr(module, "IProgressMonitor")
 
     def network(self, builder: Any, strong: bool) -> Any:

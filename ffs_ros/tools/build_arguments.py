@@ -19,7 +19,8 @@ PRECISIONS = (AUTO, FP16, FP32)
 DEFAULT_ITERATIONS = 8
 _MOST_WORKSPACE_GiB = 1024
 _REPEATED = (
-    "precision", "runtime", "size", "io", "min", "opt", "max", "workspace", "optimization_level", "gpu_index",
+    "precision", "runtime", "size", "io", "min", "opt", "max", "workspace", "optimization_level", "jobs",
+    "gpu_index",
 )  # fmt: skip
 """Options that the rebuild command repeats where they are not the defaults."""
 
@@ -64,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="TensorRT's layers alone, none of the CUDA kernels for cost volume and look-up",
     )  # fmt: skip
     parser.add_argument(
+        "--jobs", metavar="N", type=_jobs,
+        help="parts that are built at the same time, in a process each (default: with TensorRT 8, which mostly "
+        "compiles, as many as half the cores and the memory allow; with others 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--no-timing-cache", action="store_true", help="measure every kernel again, and keep nothing for other builds"
     )
     parser.add_argument(
@@ -84,6 +90,12 @@ def _gibibytes(text: str) -> float:
             f"--workspace is '{text}': expected GiB above 0, at most {_MOST_WORKSPACE_GiB}, such as --workspace 4"
         )
     return number
+
+
+def _jobs(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,2}", text):
+        raise BuildError(f"--jobs is '{text}': expected a number of parts from 1, such as --jobs 4")
+    return int(text)
 
 
 def outputs_of(args: argparse.Namespace) -> dict[int, Path]:

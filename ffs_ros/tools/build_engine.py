@@ -18,8 +18,9 @@ from ffs_ros.engine.cuda import Gpu, opened_gpu
 from ffs_ros.engine.kernel_calls import unfit
 from ffs_ros.engine.manifest import OWED, UNPROVEN, Manifest, install, manifest_path, read_manifest
 from ffs_ros.engine.parts import as_notes
+from ffs_ros.engine.side_by_side import side_by_side, usual_jobs
 from ffs_ros.engine.trt import TrtEngine, engine_info, proof_notes
-from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, Source, build
+from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, Source, build, in_turn
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import BuildError, EngineError, ExportError
 from ffs_ros.graph.form import MAX_DISPARITY_px
@@ -116,9 +117,13 @@ def _installed(
     """Build an engine of ``sources``, prove and install it; in words, what was in the way of that."""
     has_kernels = any(one.before or one.after for one in sources)
     kernels = " with kernels of our own" if has_kernels else ""
-    print(f"building {out.name} in {settings.precision}{kernels} ...", flush=True)
+    args = order.args
+    jobs = min(len(sources), args.jobs or usual_jobs(order.tensorrt, order.gpu, args.workspace))
+    beside = f", {jobs} parts side by side" if jobs > 1 else ""
+    print(f"building {out.name} in {settings.precision}{kernels}{beside} ...", flush=True)
     try:
-        step = partial(build, order.tensorrt, order.gpu, source.path, sources, settings)
+        plans = partial(side_by_side, jobs, args.gpu_index) if jobs > 1 else in_turn
+        step = partial(build, order.tensorrt, order.gpu, source.path, sources, settings, plans=plans)
         built: Built = watched(step, _seconds_before(out))
     except Refused as error:
         return f"{kernels.strip()} {error}".strip()

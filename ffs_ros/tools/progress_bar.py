@@ -32,12 +32,14 @@ class Progress:
         """``expected_s``: how long it took the time before, for a step that cannot tell its share."""
         self.begin_s = time.monotonic()
         self.share = 0.0
+        self.told = False
+        """Something was reported, so what is told to stop will hear it."""
         self.stopped = False
         self._expected_s = expected_s
 
     def report(self, share: float) -> bool:
         """``share`` of the step is done, 0 to 1. Returns False when the step is to end."""
-        self.share = share
+        self.share, self.told = share, True
         return not self.stopped
 
     def line(self) -> str:
@@ -86,7 +88,7 @@ def watched(
                 print(progress.line(), file=stream, flush=True)
     except KeyboardInterrupt:
         progress.stopped = True
-        if not ended.wait(_LONGEST_STOP_s if progress.share > 0 else 0.0):
+        if not ended.wait(_LONGEST_STOP_s if progress.told else 0.0):
             atexit.register(_leave)
         raise
     finally:

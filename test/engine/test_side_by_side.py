@@ -166,10 +166,10 @@ def test_a_worker_that_dies(log: Path, number: signal.Signals, cause: str) -> No
 
 
 def test_whoever_reports_may_stop(log: Path, tmp_path: Path) -> None:
-    """In the middle of parts that cannot be stopped by themselves."""
+    """In the middle of parts that cannot be stopped by themselves, and that let no other thread run."""
     with pytest.raises(Refused, match="the build was stopped, so nothing was written"):
         made(
-            [source("features", 2, takes_s=600), source("iteration", 3, takes_s=600)],
+            [source("features", 2, takes_s=600), source("iteration", 3, deaf_s=600)],
             report=lambda share: len(names(log)) < 2,
         )
     assert not any(runs(pid) for pid in pids(log))

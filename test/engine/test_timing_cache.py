@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_tensorrt import FakeTensorRt
 
-from ffs_ros.engine.timing_cache import cache_path, keep_cache, use_cache
+from ffs_ros.engine.timing_cache import cache_path, keep_cache, keeping, use_cache
 from ffs_ros.engine.trt_versions import TENSORRT, TensorRt
 
 
@@ -76,3 +76,20 @@ def test_a_full_disk_leaves_the_cache_as_it_was(
     assert "No space left on device" in caplog.text
     assert path.read_bytes() == b"conv"
     assert [file.name for file in tmp_path.iterdir()] == ["gpu.cache"]
+
+
+def test_whoever_ends_this_process_can_wait_for_the_file(
+    config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is held while it is written, and only then."""
+    held = []
+    write = Path.write_bytes
+
+    def noted(self: Path, data: bytes) -> int:
+        held.append(keeping.locked())
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", noted)
+    keep_cache(config(), tmp_path / "gpu.cache")
+    assert held == [True]
+    assert not keeping.locked()

@@ -1,13 +1,14 @@
 """TensorRT for processes that have this folder on their path: what it builds is a script in the place of a graph.
 
 A script is JSON: ``name``, ``images`` (whether it takes them), ``held`` (layers held to fp32), and what building it
-does, in this order: ``meets`` others that have begun, ``signal`` to itself, ``takes_s``, ``says`` a warning,
-``raises``, ``refuses``. ``SCRIPT_LOG`` names a file that gets ``name process`` when one begins. ONNX graphs take as
-long as ``SCRIPT_TAKES_S`` says.
+does, in this order: ``meets`` others that have begun, ``signal`` to itself, ``takes_s``, ``deaf_s`` (the same, and no
+other thread of its process runs meanwhile), ``says`` a warning, ``raises``, ``refuses``. ``SCRIPT_LOG`` names a file
+that gets ``name process`` when one begins. ONNX graphs take as long as ``SCRIPT_TAKES_S`` says.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
@@ -76,6 +77,7 @@ class _Builder:
             config.progress_monitor.phase_start("build", None, 2)
             config.progress_monitor.step_complete("build", 0)
         time.sleep(script.get("takes_s", 0))
+        ctypes.PyDLL(None).sleep(script.get("deaf_s", 0))
         if "says" in script:
             self._logger.log(self._trt.ILogger.WARNING, script["says"])
         if "raises" in script:

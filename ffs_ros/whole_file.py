@@ -36,9 +36,7 @@ def whole_file(path: Location) -> Iterator[Path]:
             upload(temporary, path)
         return
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
-    if path.exists() and not path.is_file():
+    if _is_there(path) and not path.is_file():
         raise FileError(f"cannot write {path}: it exists and is not a regular file; name another output")
     temporary = path.with_name(f".{secrets.token_hex(_NAME_BYTES)}{path.suffix}")
     try:
@@ -77,9 +75,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     ``path``, and when the file system refuses.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
-    if path.exists():
+    if _is_there(path) or path.is_symlink():  # of what is not there a link is left
         raise FileError(f"cannot write {path}: it exists already; remove it, or name another output")
     workplace = path.with_name(f".{path.name}.unfinished")
     with _refusals(path, workplace):
@@ -99,6 +95,19 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(workplace, ignore_errors=True)
     finally:
         os.close(descriptor)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something of that name. Raises FileError where there can be nothing."""
+    try:
+        if not path.parent.is_dir():
+            raise FileError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:  # a name that is too long, a folder that nobody may look into
+        raise FileError(f"cannot write {path}: {error.strerror or error}; name another output") from error
+    return True
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,3 +131,22 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
     with pytest.raises(FileNotFoundError), whole_folder(tmp_path / "new"):
         (tmp_path / "input").read_bytes()
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_names_that_the_file_system_does_not_take(tmp_path: Path, whole: Callable[[Path], Any]) -> None:
+    """Before anything is computed."""
+    for path in (tmp_path / ("x" * 300), tmp_path / ("x" * 300) / "rec"):
+        with pytest.raises(FileError, match="File name too long; name another output"), whole(path):
+            pytest.fail("the block must not start")
+
+
+def test_a_link_to_nothing(tmp_path: Path) -> None:
+    """A folder cannot take its name; a file can."""
+    link = tmp_path / "link"
+    link.symlink_to("nothing")
+    with pytest.raises(FileError, match="exists already"), whole_folder(link):
+        pytest.fail("the block must not start")
+    with whole_file(link) as temporary:
+        temporary.write_bytes(b"new")
+    assert link.read_bytes() == b"new"

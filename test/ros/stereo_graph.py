@@ -96,7 +96,9 @@ class Outputs(NamedTuple):
 class Graph:
     """A camera and a consumer in this process. ``exchange`` is one pair there and back."""
 
-    def __init__(self, subscribe: bool = True, image_kind: type = Image, image: str = "image_rect") -> None:
+    def __init__(
+        self, subscribe: bool = True, image_kind: type = Image, image: str = "image_rect", publish: bool = True
+    ) -> None:
         """``image_kind`` is the camera's messages', ``image`` their topics' name below ``left/`` and ``right/``."""
         self.context = rclpy.context.Context()
         rclpy.init(context=self.context)
@@ -108,6 +110,7 @@ class Graph:
             topic: create(kind, topic, qos_profile_sensor_data)
             for side in ("left", "right")
             for topic, kind in ((f"{side}/{image}", image_kind), (f"{side}/camera_info", CameraInfo))
+            if publish
         }
         self._image = image
         self.received: dict[str, dict[int, Any]] = {"disparity": {}, "depth/image_rect": {}, "depth/camera_info": {}}

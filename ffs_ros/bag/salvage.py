@@ -64,10 +64,16 @@ class SalvagedBag:
         if self.ros1:
             yield from read_ros1(file, notes)
             return
+        packed = 0
         for message in _READERS[file.suffix](file, notes):
-            data = _unpacked(message, notes)
-            if data is not None:
-                yield message._replace(data=data)
+            try:
+                data = unpacked(message.data)
+            except Exception:  # zstd's own errors
+                packed += 1
+                continue
+            yield message._replace(data=data)
+        if packed:
+            notes.append(f"{_messages(packed)} in it cannot be unpacked")
 
     def _files_of(self, folder: Path, metadata: dict[str, Any]) -> list[Path]:
         """Those that are there, in the order of their recording."""
@@ -76,7 +82,7 @@ class SalvagedBag:
             if not file.exists():
                 self.damage.append(f"{file}, which {folder / 'metadata.yaml'} names, is not there")
         there = [file for file in named if file.exists()] or sorted(
-            (file for file in folder.iterdir() if file.suffix in _READERS), key=_in_order
+            (file for file in folder.iterdir() if file.suffix in _READERS and file.is_file()), key=_in_order
         )
         for file in there:
             if file.suffix not in _READERS:
@@ -85,14 +91,6 @@ class SalvagedBag:
                     "and name the unpacked file"
                 )
         return there
-
-
-def _unpacked(message: Recorded, notes: list[str]) -> Any:
-    try:
-        return unpacked(message.data)
-    except Exception as error:  # each library for unpacking has errors of its own
-        notes.append(f"a message of {message.topic.name} cannot be unpacked ({error})")
-        return None
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ with rows of a table is as it was written, and is recognised by what is in it.
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from rosbags.rosbag2.metadata import parse_qos
 
 from ffs_ros.bag.recorded import Recorded, Topic
+from ffs_ros.bag.sqlite3_log import Content, content_of
 from ffs_ros.errors import FileError
 
 MAGIC = b"SQLite format 3\0"
@@ -50,17 +50,16 @@ def read_sqlite3(path: Path, damage: list[str]) -> Iterator[Recorded]:
             raise FileError(f"{path} is no SQLite database: it does not begin as one")
         if path.stat().st_size < _FIRST_PAGE_HEADER_BYTES:
             raise FileError(f"{path} ends before its first page")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            yield from _Database(content).messages(damage)
+    with content_of(path) as content:
+        yield from _Database(content).messages(damage)
 
 
 class _Database:
-    def __init__(self, content: mmap.mmap) -> None:
+    def __init__(self, content: Content) -> None:
         self._content = content
-        size = int.from_bytes(content[16:18], "big")
-        self._page_bytes = 65536 if size < 512 else size
-        self._usable = self._page_bytes - content[20]
-        self._claimed = int.from_bytes(content[28:32], "big") * self._page_bytes
+        self._page_bytes = content.page_bytes
+        self._usable = self._page_bytes - content[20:21][0]
+        self._claimed_pages = int.from_bytes(content[28:32], "big")
 
     def messages(self, damage: list[str]) -> Iterator[Recorded]:
         topics = self._topics()
@@ -77,8 +76,9 @@ class _Database:
                 continue
             if number in topics:
                 yield Recorded(topics[number], log_ns, data)
-        if self._claimed > len(self._content):
-            damage.append(f"it ends after {len(self._content)} of {self._claimed} bytes")
+        if self._content.lacks_some_of(self._claimed_pages):
+            claimed_bytes = self._claimed_pages * self._page_bytes
+            damage.append(f"it ends after {self._content.file_bytes} of {claimed_bytes} bytes")
         if broken:
             damage.append(f"{broken} of its rows are damaged")
 
@@ -105,9 +105,10 @@ class _Database:
         """Of all tables, page by page; None for one that is none."""
         for begin in range(0, len(self._content), self._page_bytes):
             header = begin + (_FIRST_PAGE_HEADER_BYTES if begin == 0 else 0)
-            if header + _PAGE_HEADER_BYTES > len(self._content) or self._content[header] != _LEAF_OF_TABLE:
+            described = self._content[header : header + _PAGE_HEADER_BYTES]
+            if len(described) < _PAGE_HEADER_BYTES or described[0] != _LEAF_OF_TABLE:
                 continue
-            cells = int.from_bytes(self._content[header + 3 : header + 5], "big")
+            cells = int.from_bytes(described[3:5], "big")
             pointers = self._content[header + _PAGE_HEADER_BYTES : header + _PAGE_HEADER_BYTES + 2 * cells]
             for at in range(0, 2 * cells, 2):
                 yield self._row(begin + int.from_bytes(pointers[at : at + 2], "big"))
@@ -134,12 +135,12 @@ class _Database:
     def _varint(self, at: int) -> tuple[int, int]:
         """The number there, and what comes after it."""
         value = 0
-        for place in range(at, at + 8):
-            byte = self._content[place]
+        digits = self._content[at : at + 9]
+        for place, byte in enumerate(digits[:8], at + 1):
             value = value << 7 | byte & 0x7F
             if byte < 0x80:
-                return value, place + 1
-        return value << 8 | self._content[at + 8], at + 9
+                return value, place
+        return value << 8 | digits[8], at + 9
 
     def _values(self, row: _Row) -> list[Any]:
         """Its columns: int, bytes or str, None for NULL. Raises _Damaged."""
@@ -169,9 +170,10 @@ class _Database:
             page = int.from_bytes(self._content[at : at + 4], "big")
             at = (page - 1) * self._page_bytes
             taken = min(missing, self._usable - 4)
-            if page < 2 or at + 4 + taken > len(self._content):
+            piece = self._content[at + 4 : at + 4 + taken] if page >= 2 else b""
+            if len(piece) < taken:
                 raise _Damaged
-            pieces.append(self._content[at + 4 : at + 4 + taken])
+            pieces.append(piece)
             missing -= taken
         if len(pieces[0]) < local:
             raise _Damaged

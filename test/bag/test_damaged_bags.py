@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,56 @@ def test_a_recorder_that_was_killed(tmp_path: Path, pairs: Pairs, replay: Replay
     assert record["pairs"]["matched"] == 6
     assert len(record["damage"]) == 1
     assert ("ends in the middle" if kind == "mcap" else "no metadata.yaml") in record["damage"][0]
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+@pytest.mark.parametrize("in_file", [0, 13])
+def test_a_recorder_that_was_killed_before_sqlite_wrote_its_log_back(
+    tmp_path: Path, pairs: Pairs, in_file: int, metadata: bool
+) -> None:
+    """rosbag2's preset ``resilient``: what is in the log alone is read, what no transaction has finished is not, and
+    both files stay as they are. ``in_file`` messages are in the bag's own file as well."""
+    bag = write_bag(tmp_path / "rec", "sqlite3", stereo_stream(pairs, CAMERA))
+    whole = all_messages(open_bag(bag))
+    file = storage_file(bag)
+    rows = {}
+    with closing(sqlite3.connect(file)) as written:
+        for table in ("topics", "message_definitions", "messages"):
+            rows[table] = written.execute(f"select * from {table} order by id").fetchall()
+        tables = [sql for (sql,) in written.execute("select sql from sqlite_master")]
+    file.unlink()
+    with closing(sqlite3.connect(tmp_path / "live", isolation_level=None)) as live:
+        live.execute("pragma journal_mode = wal")
+        live.execute("pragma wal_autocheckpoint = 0")
+        for table in tables:
+            live.execute(table)
+        for table, content in rows.items():
+            for index, row in enumerate(content):
+                if table == "messages" and index == in_file:
+                    live.execute("pragma wal_checkpoint(full)")
+                live.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
+        live.execute("pragma cache_size = 1")
+        live.execute("begin")
+        live.executemany(
+            "insert into messages values (?, ?, ?, ?)", [(1000 + i, *row[1:]) for i, row in enumerate(rows["messages"])]
+        )
+        for ending in ("", "-wal"):
+            shutil.copy(f"{tmp_path / 'live'}{ending}", f"{file}{ending}")
+    if not metadata:
+        (bag / "metadata.yaml").unlink()
+    before = {path: path.read_bytes() for path in bag.iterdir()}
+    found = open_bag(bag)
+    assert all_messages(found) == whole
+    sentence = f"{bag} is damaged ({file}-wal holds messages that are not in the bag's own file yet): 24 messages in it"
+    assert [damage.removesuffix(" can be read") for damage in found.damage] == ([] if metadata else [sentence])
+    assert {path: path.read_bytes() for path in bag.iterdir()} == before
+    if in_file:
+        with file.open("r+b") as content:
+            content.truncate(file.stat().st_size - 6 * 4096)
+        cut = open_bag(bag)
+        assert len(whole) > len(all_messages(cut)) > 11
+        assert all_messages(cut)[-11:] == whole[13:]  # those in the log
+        assert " is damaged, it ends after " in cut.damage[0]
 
 
 def test_a_bag_of_ros1_that_was_never_indexed(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:

@@ -30,6 +30,8 @@ class Account:
         """Pairs that cannot be used, by sentence."""
         self.failed: dict[str, Reason] = {}
         """Pairs on which the engine failed."""
+        self.incomplete: dict[str, Reason] = {}
+        """Matched pairs of which the second pass or the second engine failed."""
         self._stamps: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_PAIRS)
 
     def is_repeated(self, left: Any, right: Any) -> bool:
@@ -47,7 +49,7 @@ class Account:
 
     @staticmethod
     def note(reasons: dict[str, Reason], sentence: str, left: Any) -> None:
-        """One pair more in ``rejected`` or ``failed``."""
+        """One pair more in ``rejected``, ``failed`` or ``incomplete``."""
         if sentence not in reasons and len(reasons) >= _MOST_REASONS:
             sentence = "other reasons"
         before = reasons.get(sentence, Reason(0, stamp_ns(left)))
@@ -63,6 +65,7 @@ class Account:
                 "repeated": self.repeated,
                 "rejected": _reasons(self.rejected),
                 "failed": _reasons(self.failed),
+                "incomplete": _reasons(self.incomplete),
                 "time_jumped_back": pairing.jumps_back,
             },
         }

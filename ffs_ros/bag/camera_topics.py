@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ffs_ros.bag.recorded import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, Topic, absolute
@@ -34,6 +34,12 @@ def camera_topics(topics: Iterable[Topic], asked: Asked) -> StereoTopics:
     Raises FfsError, which lists what the bag has, where they are not there or not clear.
     """
     types = {topic.name: [topic.msgtype] for topic in topics}
+    if not any(IMAGE in kinds or COMPRESSED_IMAGE in kinds for kinds in types.values()):
+        raise FfsError(
+            f"the bag has no images: expected sensor_msgs/Image or CompressedImage; its topics are {_listed(types)}"
+            if types
+            else "the bag has no messages: expected the images of a stereo camera"
+        )
     images = [name for name in image_topics(types) if asked.packed in (None, types[name] == [COMPRESSED_IMAGE])]
     if asked.left or asked.right:
         left, right = _named(types, images, asked)
@@ -49,8 +55,8 @@ def _images_in(types: dict[str, list[str]]) -> str:
 
 
 def _listed(types: dict[str, list[str]], *msgtypes: str) -> str:
-    """The topics of these types, in words."""
-    names = sorted(name for name, kinds in types.items() if set(kinds) & set(msgtypes))
+    """The topics of these types, or of all where none is named, in words."""
+    names = sorted(name for name, kinds in types.items() if not msgtypes or set(kinds) & set(msgtypes))
     listed = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else "")
     return listed or "none"
 
@@ -124,12 +130,22 @@ def _order(image: str) -> tuple[bool, bool, str]:
     return not unpacked(image).endswith((usual, "image_raw")), image.endswith(PACKED), image
 
 
-def check_infos(topics: Iterable[Topic], chosen: StereoTopics) -> None:
-    """Raises FfsError where the bag has no CameraInfo of both cameras."""
+def missing_infos(topics: Iterable[Topic], chosen: StereoTopics) -> Iterator[str]:
+    """A sentence for each camera of which the bag has no CameraInfo."""
     types = {topic.name: [topic.msgtype] for topic in topics}
     for side, name in (("left", chosen.left_info), ("right", chosen.right_info)):
         if types.get(name) != [CAMERA_INFO]:
-            raise FfsError(
+            yield (
                 f"the bag has no CameraInfo on {name}: name it with --{side}-info, or give a calibration file with "
                 f"--camera; its CameraInfo are {_listed(types, CAMERA_INFO)}"
             )
+
+
+def wrong_depth_topic(topics: Iterable[Topic], chosen: StereoTopics, name: str) -> Iterator[str]:
+    """A sentence where ``name`` is no depth camera's image."""
+    types = {topic.name: [topic.msgtype] for topic in topics}
+    if name in chosen[:2]:
+        yield f"--depth-topic is {name}, an image of the stereo camera itself: name a depth camera's"
+    elif types.get(name) != [IMAGE]:
+        there = _listed(types, IMAGE)
+        yield f"--depth-topic is {name}, and the bag has no such sensor_msgs/Image: its images are {there}"

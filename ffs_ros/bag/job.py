@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -12,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from ffs_ros import __version__
-from ffs_ros.bag.camera_topics import Asked, camera_topics, check_infos
+from ffs_ros.bag.camera_topics import Asked, camera_topics, missing_infos, wrong_depth_topic
 from ffs_ros.bag.codec import decoded
 from ffs_ros.bag.opening import open_bag, salvaged
-from ffs_ros.bag.output_bag import OutputBag, output_bag
+from ffs_ros.bag.output_bag import OutputBag, output_bag, output_topic
 from ffs_ros.bag.output_messages import camera_info_of
 from ffs_ros.bag.pair_work import Done, PairWork
-from ffs_ros.bag.recorded import IMAGE, Bag, BagDamaged
+from ffs_ros.bag.recorded import Bag, BagDamaged
 from ffs_ros.bag.replay import Counted, LogClock, Replay
 from ffs_ros.bag.report_page import bag_page
 from ffs_ros.calibration import Calibration
 from ffs_ros.camera_file import read_camera_infos
 from ffs_ros.config import NodeConfig
-from ffs_ros.errors import FfsError, MessageError
+from ffs_ros.errors import FfsError, ListError, MessageError
 from ffs_ros.live_engine import LiveEngine
 from ffs_ros.stereo_topics import StereoTopics
 from ffs_ros.sync import stamp_ns
@@ -62,28 +63,32 @@ class Job:
 
 def run(job: Job, logger: Any, counted: Counted) -> dict[str, Any]:
     """Do it; gives what report.json says. Raises FfsError."""
+    names = {name: output_topic(job.namespace, name) for name in job.outputs}
     with whole_folder(job.out) as folder:
         bag = open_bag(job.bag)
         try:
-            return _replayed(job, bag, folder, logger, counted)
+            return _replayed(job, names, bag, folder, logger, counted)
         except BagDamaged as damage:
             logger.warning(f"{job.bag} is damaged ({damage}): once more, with what can be read of it")
             shutil.rmtree(folder)
-            return _replayed(job, salvaged(job.bag, str(damage)), folder, logger, counted)
+            return _replayed(job, names, salvaged(job.bag, str(damage)), folder, logger, counted)
         finally:
             bag.close()
 
 
-def _replayed(job: Job, bag: Bag, folder: Path, logger: Any, counted: Counted) -> dict[str, Any]:
-    topics = camera_topics([topic for topic, count in bag.counts.items() if count], job.asked)
-    if job.depth_topic:
-        _check_depth_topic(bag, job.depth_topic)
+def _replayed(
+    job: Job, names: Mapping[str, str], bag: Bag, folder: Path, logger: Any, counted: Counted
+) -> dict[str, Any]:
+    there = [topic for topic, count in bag.counts.items() if count]
+    topics = camera_topics(there, job.asked)
+    wrong = list(missing_infos(there, topics)) if job.camera is None else []
+    wrong += wrong_depth_topic(there, topics, job.depth_topic) if job.depth_topic else ()
+    if wrong:
+        raise ListError(*wrong)
     clock = LogClock()
     calibration = Calibration(topics.left_info, topics.right_info, rectify=job.config.rectify, clock=clock)
     listened = topics
-    if job.camera is None:
-        check_infos(bag.counts, topics)
-    else:
+    if job.camera is not None:
         left_info, right_info = read_camera_infos(job.camera, _size_of_images(bag, topics))
         calibration.set_left(camera_info_of(left_info))
         calibration.set_right(camera_info_of(right_info))
@@ -94,7 +99,7 @@ def _replayed(job: Job, bag: Bag, folder: Path, logger: Any, counted: Counted) -
         if job.against:
             config = replace(job.config, engine=job.against, fallback_engine="")
             against = held.enter_context(closing(LiveEngine(config, logger)))
-        output = held.enter_context(output_bag(folder, job.storage, job.namespace, job.outputs))
+        output = held.enter_context(output_bag(folder, job.storage, names))
         if job.with_inputs:
             output.take_over(bag)
         lines = held.enter_context((folder / PAIRS).open("w", encoding="utf-8"))
@@ -145,14 +150,6 @@ def _record(
             "unusable": replay.unusable_depth,
         }
     return record
-
-
-def _check_depth_topic(bag: Bag, name: str) -> None:
-    if (name, IMAGE) not in {(topic.name, topic.msgtype) for topic, count in bag.counts.items() if count}:
-        images = sorted(topic.name for topic, count in bag.counts.items() if count and topic.msgtype == IMAGE)
-        raise FfsError(
-            f"--depth-topic is {name}, and the bag has no such sensor_msgs/Image: its images are {', '.join(images)}"
-        )
 
 
 def _size_of_images(bag: Bag, topics: StereoTopics) -> tuple[int, int] | None:

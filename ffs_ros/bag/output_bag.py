@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -24,21 +25,23 @@ _VERSION: Literal[8] = 8
 """Of metadata.yaml: numbers for QoS, which every distribution reads; 9 has words."""
 _FOREVER = QosTime(9223372036, 854775807)
 """RMW_DURATION_INFINITE."""
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+"""Between the slashes of a topic."""
 
 
 class OutputBag:
     """Open for writing."""
 
-    def __init__(self, writer: Writer, namespace: str, outputs: Collection[str]) -> None:
+    def __init__(self, writer: Writer, topics: Mapping[str, str]) -> None:
         self._writer = writer
         self._connections = {
             name: writer.add_connection(
-                output_topic(namespace, name),
+                topic,
                 OUTPUT_TYPES[name],
                 typestore=TYPES,
                 offered_qos_profiles=[_qos(OUTPUT_DEPTH, QosDurability.VOLATILE)],
             )
-            for name in outputs
+            for name, topic in topics.items()
         }
         self._copies: dict[Topic, tuple[Any, Callable[[Any], Any]]] = {}
         self.not_copied: list[str] = []
@@ -91,19 +94,28 @@ class OutputBag:
 
 
 @contextmanager
-def output_bag(folder: Path, storage: str, namespace: str, outputs: Collection[str]) -> Iterator[OutputBag]:
-    """A bag in a new ``folder``; after the block it is complete. Raises FileError when the file system refuses."""
+def output_bag(folder: Path, storage: str, topics: Mapping[str, str]) -> Iterator[OutputBag]:
+    """A bag in a new ``folder``, for outputs by their names in ``OUTPUTS``; after the block it is complete.
+
+    Raises FileError when the file system refuses.
+    """
     plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
     try:
         with Writer(folder, version=_VERSION, storage_plugin=plugin) as writer:
-            yield OutputBag(writer, namespace, outputs)
+            yield OutputBag(writer, topics)
     except sqlite3.Error as error:
         raise FileError(f"cannot write the bag: {error}; is the disk full?") from error
 
 
 def output_topic(namespace: str, name: str) -> str:
-    """The full name of an output."""
-    return "/".join(["", *(part for part in namespace.split("/") if part), OUTPUTS[name]])
+    """The full name of an output. Raises FfsError for what ROS takes for no name."""
+    parts = [part for part in namespace.split("/") if part]
+    if not all(_NAME.fullmatch(part) for part in parts):
+        raise FfsError(
+            f"--namespace is {namespace!r}: expected names with / between them, of letters, digits and _, that do not "
+            "begin with a digit, for example --namespace front/stereo"
+        )
+    return "/".join(["", *parts, OUTPUTS[name]])
 
 
 def _qos(depth: int, durability: QosDurability) -> Qos:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -121,20 +122,36 @@ class PairWork:
 
     def _compared(self, done: Done, calibrated: Calibrated) -> Done:
         """With what a second pass and a second engine say."""
-        matched, found = done.matched, done.figures
+        matched, found, other_HW = done.matched, done.figures, None
+        stamp = stamp_ns(done)
         if self._second_passes.due(self._config.confidence_rate):
             self._second_passes.start()
-            answer_HW = right_disparity(self._engine.match, matched.left_HW3, matched.right_HW3)
-            agreed = agreement(matched.disparity_HW, answer_HW)
-            for name, message in messages_of_second_pass(self._wanted, done.header, agreed):
-                self._output.write(name, message, self._log_ns)
-            found = found._replace(consistent=self.figures.add_second_pass(matched.disparity_HW, agreed.confidence_HW))
-        other_HW = None
-        stamp = stamp_ns(done)
+            with self._noted(done):
+                found = found._replace(consistent=self._consistent(done))
         if self._against is not None:
-            images = matched.left_HW3, matched.right_HW3
-            other = matched_pair(self._against, images, calibrated, self._config.mask_out_of_view)
-            other_HW = self._limits.applied(other.disparity_HW, matched.camera)
-            found = found._replace(against=self.figures.against.add(str(stamp), matched.disparity_HW, other_HW))
+            with self._noted(done):
+                images = matched.left_HW3, matched.right_HW3
+                other = matched_pair(self._against, images, calibrated, self._config.mask_out_of_view)
+                other_HW = self._limits.applied(other.disparity_HW, matched.camera)
+                found = found._replace(against=self.figures.against.add(str(stamp), matched.disparity_HW, other_HW))
         self.frames.add(stamp, matched.left_HW3, matched.disparity_HW, other_HW)
         return done._replace(figures=found)
+
+    def _consistent(self, done: Done) -> float | None:
+        """The share of the answers that a second pass agrees with, which also writes its outputs."""
+        matched = done.matched
+        answer_HW = right_disparity(self._engine.match, matched.left_HW3, matched.right_HW3)
+        agreed = agreement(matched.disparity_HW, answer_HW)
+        for name, message in messages_of_second_pass(self._wanted, done.header, agreed):
+            self._output.write(name, message, self._log_ns)
+        return self.figures.add_second_pass(matched.disparity_HW, agreed.confidence_HW)
+
+    @contextmanager
+    def _noted(self, done: Done) -> Iterator[None]:
+        """What fails in the block takes nothing back of what was written."""
+        try:
+            yield
+        except FfsError as error:
+            if self._engine.lost:
+                raise
+            self.account.note(self.account.incomplete, str(error), done)

@@ -42,7 +42,7 @@ def bag_page(record: dict[str, Any], figures: Figures, frames: Frames) -> str:
         parts.append(_depth_topic(record["depth_topic"], figures))
     labels = ["left", "disparity", *([record["against"]["name"], "difference"] if "against" in record else [])]
     shown = (
-        page.panels(f"stamp {frame.stamp_ns / 1e9:.3f} s", list(zip(labels, frame.pictures, strict=True)))
+        page.panels(f"stamp {frame.stamp_ns / 1e9:.3f} s", list(zip(labels, frame.pictures, strict=False)))
         for frame in frames.kept
     )
     parts.append(page.section("Pairs", *shown))
@@ -82,6 +82,7 @@ def _pairs(record: dict[str, Any]) -> list[str]:
     sentences = [f"{pairs['paired']} pairs, {pairs['matched']} of them matched."]
     sentences += [f"{entry['pairs']} rejected: {entry['reason']}" for entry in pairs["rejected"]]
     sentences += [f"{entry['pairs']} failed: {entry['reason']}" for entry in pairs["failed"]]
+    sentences += [f"{entry['pairs']} not compared: {entry['reason']}" for entry in pairs["incomplete"]]
     if pairs["repeated"]:
         sentences.append(f"{pairs['repeated']} were there before, with the same stamps.")
     if pairs["time_jumped_back"]:

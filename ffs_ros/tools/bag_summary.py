@@ -18,8 +18,8 @@ def summary(record: dict[str, Any]) -> str:
         lines.append(f"  {record['why_unpaired']}")
     if images["undecodable"]:
         lines.append(f"  {images['undecodable']} messages are damaged")
-    for fate in ("rejected", "failed"):
-        lines += [f"  {entry['pairs']} {fate}: {entry['reason']}" for entry in pairs[fate]]
+    for fate, word in (("rejected", "rejected"), ("failed", "failed"), ("incomplete", "not compared")):
+        lines += [f"  {entry['pairs']} {word}: {entry['reason']}" for entry in pairs[fate]]
     if pairs["repeated"]:
         lines.append(f"  {pairs['repeated']} were there before, with the same stamps")
     if pairs["time_jumped_back"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from recordings import COMPRESSED, IMAGE, INFO
 
-from ffs_ros.bag.camera_topics import Asked, camera_topics, check_infos
+from ffs_ros.bag.camera_topics import Asked, camera_topics, missing_infos, wrong_depth_topic
 from ffs_ros.bag.recorded import Topic
 from ffs_ros.errors import FfsError
 from ffs_ros.stereo_topics import StereoTopics
@@ -65,7 +65,10 @@ def test_topics_that_are_clear(names: list[str], asked: Asked, left: str) -> Non
         (both("/left/image_raw"), Asked(), "are not rectified .*: add --rectify, or, if they are, type --left /left"),
         (both("/left/image_rect"), Asked(rectify=True), "are rectified already .*: leave --rectify away"),
         (["/one/image_rect", "/two/image_rect"], Asked(), "with --left and --right; its images are /one/image_rect, "),
-        ([], Asked(), "its images are none"),
+        ([], Asked(), "^the bag has no messages: expected the images of a stereo camera$"),
+        (["/b/camera_info", "/a/camera_info"], Asked("/a"), "no images: .*; its topics are /a/camera_info, /b/camera"),
+        (["/left/image_rect"], Asked(), "with --left and --right; its images are /left/image_rect"),
+        (["/left/image_rect"], Asked(left="/left"), "differs .* alone: name the other with --right"),
         (["/one/image_rect", "/two/image_rect"], Asked(left="/one"), "name the other with --right"),
         (both("/left/image_rect"), Asked(left="/lefd"), "--left is /lefd, and the bag has no such image"),
         (both("/left/image_rect"), Asked("/left", "/left/image_rect"), "--left and --right are both /left/image_rect"),
@@ -84,9 +87,21 @@ def test_camera_info_may_be_elsewhere_but_has_to_be_there() -> None:
     there = topics("/left/image_rect", "/right/image_rect", "/cal/left/camera_info", "/right/camera_info")
     found = camera_topics(there, Asked(left_info="cal/left/camera_info"))
     assert found.left_info == "/cal/left/camera_info"
-    check_infos(there, found)
-    with pytest.raises(
-        FfsError,
-        match=r"no CameraInfo on /left/camera_info: name it with --left-info, or give .* are /cal/left/camera_info",
-    ):
-        check_infos(there, StereoTopics.of_images("/left/image_rect", "/right/image_rect"))
+    assert list(missing_infos(there, found)) == []
+    left, right = missing_infos(there, StereoTopics.of_images("/left/image_rect", "/wrong/image_rect"))
+    assert left == (
+        "the bag has no CameraInfo on /left/camera_info: name it with --left-info, or give a calibration file with "
+        "--camera; its CameraInfo are /cal/left/camera_info, /right/camera_info"
+    )
+    assert right.startswith("the bag has no CameraInfo on /wrong/camera_info: name it with --right-info, or give")
+
+
+def test_a_depth_topic_is_another_cameras() -> None:
+    """Not packed, and not the left image by mistake."""
+    there = topics("/left/image_rect", "/right/image_rect", "/depth/image", "/depth/image/compressed")
+    chosen = StereoTopics.of_images("/left/image_rect", "/right/image_rect")
+    assert list(wrong_depth_topic(there, chosen, "/depth/image")) == []
+    [own] = wrong_depth_topic(there, chosen, "/right/image_rect")
+    assert own == "--depth-topic is /right/image_rect, an image of the stereo camera itself: name a depth camera's"
+    [packed] = wrong_depth_topic(there, chosen, "/depth/image/compressed")
+    assert "no such sensor_msgs/Image: its images are /depth/image, /left/image_rect, /right/image_rect" in packed

@@ -12,7 +12,7 @@ import pytest
 from recordings import CAMERA, DISPARITY_px, Sent, image, stereo_stream, write_bag
 
 from ffs_ros.bag.depth_topic import depth_of_image, disparity_of_depth
-from ffs_ros.errors import FfsError, MessageError
+from ffs_ros.errors import FfsError, ListError, MessageError
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 Replay = Callable[..., tuple[dict[str, Any], Path]]
@@ -92,3 +92,16 @@ def test_a_depth_topic_that_is_not_there(tmp_path: Path, pairs: Pairs, replay: R
     bag = write_bag(tmp_path / "rec", "mcap", stereo_stream(pairs[:1], CAMERA))
     with pytest.raises(FfsError, match="no such sensor_msgs/Image: its images are /left/image_rect, /right/image_rect"):
         replay(bag, depth_topic="/depth/image")
+
+
+def test_all_topics_that_are_wrong_are_named_at_once(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
+    """Both CameraInfo and the depth, before an engine is opened."""
+    sent = [message for message in stereo_stream(pairs[:1], CAMERA) if message.topic.endswith("image_rect")]
+    bag = write_bag(tmp_path / "rec", "mcap", sent)
+    with pytest.raises(ListError) as found:
+        replay(bag, parameters={"engine": "none.onnx"}, depth_topic="/depth/image")
+    assert [sentence.split(":")[0] for sentence in found.value.args] == [
+        "the bag has no CameraInfo on /left/camera_info",
+        "the bag has no CameraInfo on /right/camera_info",
+        "--depth-topic is /depth/image, and the bag has no such sensor_msgs/Image",
+    ]

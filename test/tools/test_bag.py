@@ -98,6 +98,10 @@ def test_exit_code_3_for_a_damaged_bag(bag: Path, tmp_path: Path) -> None:
         (("BAG", "-o", "OUT", "--image-transport", "compressed"), "its images are /left/image_rect, /right/image_rect"),
         (("none.onnx", "BAG", "-o", "OUT"), "there is no engine file none.onnx"),
         (("BAG", "-o", "OUT", "--engine-size", "big"), "big"),
+        (("BAG", "-o", "OUT", "--namespace", "front/2nd"), "--namespace is 'front/2nd': expected names with / between"),
+        (("BAG", "-o", "OUT", "--namespace", "vorn/höher"), "--namespace is 'vorn/höher': expected names with"),
+        (("N" * 300, "-o", "OUT"), "File name too long"),
+        (("/dev/null", "-o", "OUT"), "/dev/null is neither a file nor a folder: expected the folder of a ROS 2 bag"),
     ],
 )
 def test_what_a_user_can_put_right(bag: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from ffs_ros.storage import Location, downloaded, folder_of, is_url, joined
 
 _COLUMN = re.compile(r"""\s*(?:"(?P<double>[^"]+)"(?=\s|$)|'(?P<single>[^']+)'(?=\s|$)|(?P<bare>[^\s"'#]\S*))""")
 _REST_IS_COMMENT = re.compile(r"\s*(?:#.*)?$")
+_FOLDERS_KEPT = 1024
 
 
 class StereoSample(NamedTuple):
@@ -58,14 +60,13 @@ class AnnotationList:
 
     def __iter__(self) -> Iterator[StereoSample]:
         """Raises FileError when the file is not what it was."""
-        folder = "" if folder_of(self.path) == Path() else str(folder_of(self.path))
-        given = 0
+        resolved, given = _resolver("" if folder_of(self.path) == Path() else str(folder_of(self.path))), 0
         try:
             for _, line in self._lines():
                 columns = _columns(line)
                 if columns:
                     given += 1
-                    yield StereoSample(*[path if path[0] == "/" else _resolved(path, folder) for path in columns])
+                    yield StereoSample(*[resolved(path) for path in columns])
         except ValueError:
             given = -1
         if given != self._pairs:
@@ -124,11 +125,28 @@ def _quoted_columns(line: str) -> list[str]:
     return columns
 
 
-def _resolved(text: str, folder: str) -> str:
-    if is_url(text):
-        return text
+def _resolver(folder: str) -> Callable[[str], str]:
+    """What the paths of a list in ``folder`` are. Those in folders that are beside the list alone, or not at all, are
+    known without a look for each file.
+    """
     if is_url(folder):
-        return str(joined(folder, text))
-    beside_the_list = os.path.join(folder, text)  # noqa: PTH118
+        return lambda path: path if path[0] == "/" or is_url(path) else str(joined(folder, path))
+    beside = os.path.join(folder, "")  # noqa: PTH118
+
     # Path.exists raises for names that are too long.
-    return beside_the_list if os.path.exists(beside_the_list) else text  # noqa: PTH110
+    @lru_cache(maxsize=_FOLDERS_KEPT)
+    def place_of(top: str) -> str | None:
+        if not os.path.exists(beside + top):  # noqa: PTH110
+            return ""
+        return None if os.path.exists(top) else beside  # noqa: PTH110
+
+    def resolved(path: str) -> str:
+        if path[0] == "/" or not beside or ("://" in path and is_url(path)):
+            return path
+        slash = path.find("/")
+        place = place_of(path[:slash]) if slash > 0 else None
+        if place is None:
+            place = beside if os.path.exists(beside + path) else ""  # noqa: PTH110
+        return place + path
+
+    return resolved

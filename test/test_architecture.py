@@ -172,6 +172,12 @@ def test_a_file_holds_one_idea(file):
     assert len((SOURCE / file).read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE_lines
 
 
+def test_no_file_of_tests_is_empty():
+    """One was once emptied by mistake, and everything stayed green."""
+    tests = Path(__file__).parent.rglob("test_*.py")
+    assert [str(file) for file in tests if "def test_" not in file.read_text(encoding="utf-8")] == []
+
+
 HIDDEN = ("rclpy", "torch", "lightning", "onnxruntime", "onnx", "tensorrt", "tensorrt_rtx", "pycuda", "yaml",
           "safetensors", "rosbags")  # fmt: skip
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
+import cv2
+
 from ffs_ros.errors import FfsError
 
 _WAITING_PER_WORKER = 4
@@ -128,6 +130,7 @@ def _start(job: Job) -> None:
     global _job, _opened
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    cv2.setNumThreads(1)  # as many threads in each process as there are cores would wait for each other
     _job, _opened = job, job.open().__enter__()  # open until the process ends
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ffs_ros.image_file import write_png
+from ffs_ros.pfm import write_pfm
 
 
 def shifted_pair(seed: int, disparity_px: int, size: tuple[int, int] = (48, 160)) -> tuple[np.ndarray, np.ndarray]:
@@ -18,14 +19,18 @@ def shifted_pair(seed: int, disparity_px: int, size: tuple[int, int] = (48, 160)
     return wide[:, :width].copy(), wide[:, disparity_px:].copy()
 
 
-def shifted_pairs(folder: Path, count: int, size: tuple[int, int] = (48, 160)) -> Path:
+def shifted_pairs(folder: Path, count: int, size: tuple[int, int] = (48, 160), with_truth: bool = False) -> Path:
     """A list of pairs below ``folder``, FOLDER/p000/left.png and so on, with disparities of 8 px and more."""
     lines = []
     for number in range(count):
-        place = folder / f"p{number:03d}"
+        place, disparity_px = folder / f"p{number:03d}", 8 + number % 16
         place.mkdir(parents=True)
-        for side, image in zip(("left", "right"), shifted_pair(number, 8 + number % 16, size), strict=True):
-            write_png(place / f"{side}.png", image)
-        lines.append(f"{place / 'left.png'} {place / 'right.png'}\n")
+        files = [place / "left.png", place / "right.png"]
+        for file, image in zip(files, shifted_pair(number, disparity_px, size), strict=True):
+            write_png(file, image)
+        if with_truth:
+            files.append(place / "truth.pfm")
+            write_pfm(files[-1], np.full(size, disparity_px, np.float32))
+        lines.append(" ".join(map(str, files)) + "\n")
     (folder / "list.txt").write_text("".join(lines))
     return folder / "list.txt"

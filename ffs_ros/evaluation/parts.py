@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ffs_ros.errors import FileError
 from ffs_ros.evaluation.result import Result
 from ffs_ros.evaluation.samples import Sample, Samples
 from ffs_ros.storage import Location, exists, is_url, joined, make_folder, read_bytes, remove
@@ -61,9 +62,10 @@ class Parts:
         return -(-len(self._samples) // PART)
 
     def remove(self) -> None:
-        """At the end. Raises FileError."""
+        """At the end; what may not be removed, as in some stores, stays and is of no harm."""
         for number in range(len(self)):
-            remove(self._path(number))
+            with suppress(FileError):
+                remove(self._path(number))
         if not is_url(self._folder):
             with suppress(OSError):  # there is none, or something else is in it
                 Path(self._folder).rmdir()

@@ -44,10 +44,9 @@ class _Here:
         return self.matcher.engine.info
 
     def results(self, job: Job, items: Iterable[Any], count: int) -> Generator[Any, None, None]:
-        processes = min(self.workers, count) if self.info.one_core else 1
-        if processes > 1:
-            return results(replace(job, open=self.engine.open), items, processes)
-        return results(replace(job, open=partial(nullcontext, self.matcher)), items, threads=self.workers)
+        processes, threads = (min(self.workers, count), 0) if self.info.one_core else (1, self.workers)
+        open_ = self.engine.open if processes > 1 else partial(nullcontext, self.matcher)
+        return results(replace(job, open=open_), items, processes, threads)
 
 
 class _OnRay:

@@ -8,18 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import ffs
 
-from ffs_ros import cli
 from ffs_ros.image_file import write_png
 from ffs_ros.pfm import write_pfm
 from ffs_ros.status_file import read_kpi
-
-
-def ffs(*arguments: object) -> int:
-    """The exit code of ``ffs ARGUMENTS``."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return ended.value.code
 
 
 @pytest.fixture

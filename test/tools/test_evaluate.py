@@ -11,20 +11,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from command_line import ffs, killed_when, tree
+from shifted_pairs import shifted_pairs
 
-from ffs_ros import cli
 from ffs_ros.image_file import write_png
 from ffs_ros.pfm import write_pfm
 from ffs_ros.status_file import read_kpi
 
 NAN = np.nan
-
-
-def ffs(*arguments: object) -> int:
-    """The exit code of ``ffs ARGUMENTS``."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return ended.value.code
 
 
 def written(folder: Path, name: str, answer: float, truth: float | np.ndarray, size: tuple[int, int] = (32, 64)) -> str:
@@ -275,6 +269,18 @@ def test_ctrl_c_leaves_no_half_written_file(
     lines = [written(tmp_path, name, 20.0, 20.0) for name in "abc"]
     assert ffs("eval", tiny_onnx(), "--list", listed(tmp_path, *lines), "-o", tmp_path / "out") == 130
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
+
+
+def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
+    """kill -9 after a part is finished, again: the files of a run that was not killed, byte for byte."""
+    pairs, out = shifted_pairs(tmp_path / "data", 80, (96, 240), with_truth=True), tmp_path / "out"
+    run = ["eval", "sgbm", "--list", pairs, "--worst", 3, "--max-disparity", 64]
+    killed_when("000000.json", out, *run, "--workers", 2)
+    assert not (out / "results.json").exists()
+    for folder in (out, tmp_path / "whole"):
+        assert ffs(*run, "-o", folder, "--workers", 1) == 0
+    assert set(tree(out)) == {"results.json", "per_sample_results.json", "report.html"}
+    assert tree(out) == tree(tmp_path / "whole")
 
 
 def test_progress_is_told(

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,28 +12,12 @@ import cv2
 import fsspec
 import numpy as np
 import pytest
+from command_line import ffs, killed_when, tree
 from http_store import http_store
 from shifted_pairs import shifted_pairs
 
-from ffs_ros import cli
 from ffs_ros.image_file import read_rgb, write_png
 from ffs_ros.pfm import read_pfm, write_pfm
-
-
-def ffs(*arguments: object) -> int:
-    """The exit code of ``ffs ARGUMENTS``."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return ended.value.code
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below ``folder`` but the log, by its path in it."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "status.json"
-    }
 
 
 def red_pair(folder: Path, name: str, red: int, suffix: str = ".png", size: tuple[int, int] = (32, 64)) -> str:
@@ -269,14 +249,9 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
     """kill -9 while files are written, again: the files of a run that was not killed, byte for byte; those that were
     there are not written a second time, and no half ones stay."""
     pairs = shifted_pairs(tmp_path / "data", 40, (120, 320))
-    run = ["infer", "sgbm", "--list", str(pairs), "--outputs", "pfm,png", "--workers"]
+    run = ["infer", "sgbm", "--list", pairs, "--outputs", "pfm,png", "--workers"]
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "ffs_ros", *run, "2", "-o", str(out)]
-    with subprocess.Popen(command, start_new_session=True) as killed:
-        while not list(out.rglob("left.png")):  # a hidden one is not finished
-            assert killed.poll() is None
-            time.sleep(0.01)
-        os.kill(killed.pid, signal.SIGKILL)
+    killed_when("left.png", out, *run, 2)
     time.sleep(0.3)  # its workers end by themselves, perhaps with a file more
     before_ns = {path: path.stat().st_mtime_ns for path in out.rglob("*/left.png")}
     assert 0 < len(before_ns) < 40

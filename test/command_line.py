@@ -1,0 +1,40 @@
+"""``ffs`` as users run it, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ffs_ros import cli
+
+
+def ffs(*arguments: object) -> int:
+    """The exit code of ``ffs ARGUMENTS``."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([str(argument) for argument in arguments])
+    return ended.value.code
+
+
+def killed_when(there: str, out: Path, *arguments: object) -> None:
+    """Runs ``ffs ARGUMENTS -o OUT`` and kills it once a file ``there`` is somewhere in ``out``."""
+    command = [sys.executable, "-m", "ffs_ros", *map(str, arguments), "-o", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as program:
+        while not list(out.rglob(there)):
+            assert program.poll() is None
+            time.sleep(0.01)
+        os.kill(program.pid, signal.SIGKILL)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below ``folder`` but the log, by its path in it."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "status.json"
+    }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
@@ -128,12 +129,7 @@ def faults_of(sample: Sample) -> list[str]:
         if path is None:
             continue
         try:
-            if path == disparity:
-                _refuse(wrong_suffix(path, sample.gt_scale))
-            header = read_header(path)
-            if path == disparity and suffix_of(path) not in _ARRAYS:
-                _refuse(wrong_encoding(path, header.channels, header.dtype, sample.dataset_name, sample.gt_scale))
-            headers.append((path, header))
+            headers.append((path, _truth_header(sample, path) if path == disparity else _picture_header(path)))
         except FileError as error:
             faults += error.args
     if headers:
@@ -144,6 +140,27 @@ def faults_of(sample: Sample) -> list[str]:
             if (it.height, it.width) != (is_.height, is_.width)
         ]
     return faults
+
+
+def _picture_header(path: str) -> PictureHeader:
+    header = read_header(path)
+    if suffix_of(path) in _ARRAYS or header.dtype not in (np.uint8, np.uint16):
+        raise FileError(f"{path} is no picture of 8 or 16 bits: expected PNG, JPEG or the like")
+    return header
+
+
+def _truth_header(sample: Sample, path: str) -> PictureHeader:
+    _refuse(wrong_suffix(path, sample.gt_scale))
+    if suffix_of(path) not in _ARRAYS:
+        header = read_header(path)
+        _refuse(wrong_encoding(path, header.channels, header.dtype, sample.dataset_name, sample.gt_scale))
+        return header
+    with suppress(FileError):
+        header = read_header(path)
+        if header.channels == 1 and np.issubdtype(header.dtype, np.floating):
+            return header
+    truth_HW = read_disparity(path, sample.dataset_name)  # whose sentence is better; and for .npz
+    return PictureHeader(truth_HW.shape[0], truth_HW.shape[1], 1, truth_HW.dtype)
 
 
 def _refuse(sentence: str | None) -> None:

@@ -110,6 +110,43 @@ def test_truth_in_another_kind_of_file(tmp_path: Path, write_pair: Callable[...,
     assert faults_of(sample._replace(gt_scale=2.0)) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "array", "fault"),
+    [
+        ("t.npy", np.ones((8, 12), np.float64), None),
+        ("t.npz", np.ones((8, 12), np.float32), None),
+        ("t.npz", np.ones((9, 12), np.float32), "12x9 and"),
+        ("t.npy", np.ones((8, 12), np.int64), "holds int64 (8, 12): expected floats (height, width)"),
+        ("t.npy", np.ones((8, 12, 3)), "holds float64 (8, 12, 3): expected floats"),
+        ("t.npy", np.full((8, 12), {}), "not a NumPy file of numbers"),
+        ("none.npy", None, "No such file or directory"),
+    ],
+)
+def test_truth_in_arrays(
+    name: str, array: np.ndarray | None, fault: str | None, tmp_path: Path, write_pair: Callable[..., str]
+) -> None:
+    """NumPy's files hold floats of two dimensions; anything else is said before the work."""
+    left, right = write_pair("a", ANSWER).split()
+    if array is not None:
+        (np.save if name.endswith("npy") else np.savez)(tmp_path / name, array)
+    found = faults_of(Sample(0, StereoSample(left, right, str(tmp_path / name)), "FSD", None))
+    assert len(found) == (fault is not None)
+    assert all(fault in sentence for sentence in found)
+
+
+def test_what_is_no_image_or_mask(tmp_path: Path, write_pair: Callable[..., str]) -> None:
+    """A map in their place, also one with three channels in place of truth."""
+    _, right, truth = write_pair("a", ANSWER, ANSWER).split()
+    np.save(tmp_path / "seen.npy", np.ones((8, 12), np.uint8))
+    (tmp_path / "colours.pfm").write_bytes(b"PF\n12 8\n-1.0\n" + bytes(8 * 12 * 12))
+    files = StereoSample(truth, right, str(tmp_path / "colours.pfm"), str(tmp_path / "seen.npy"))
+    assert faults_of(Sample(0, files, "FSD", None)) == [
+        f"{truth} is no picture of 8 or 16 bits: expected PNG, JPEG or the like",
+        f"{tmp_path / 'colours.pfm'} holds a colour picture (PF): expected one channel (Pf)",
+        f"{tmp_path / 'seen.npy'} is no picture of 8 or 16 bits: expected PNG, JPEG or the like",
+    ]
+
+
 def test_only_the_first_faults_of_many_are_said(tmp_path: Path) -> None:
     """And how many there are more."""
     path = list_of(tmp_path, *(f"/none/{i}.png /none/r{i}.png" for i in range(3000)))

@@ -14,6 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from ffs_ros.errors import FfsError
 from ffs_ros.parallel import Job, cores
 from ffs_ros.parallel import results as results_here
@@ -108,9 +110,10 @@ class _Refusal:
 class _Worker:
     """In a process of the cluster."""
 
-    def __init__(self, open_: Open, folder: str) -> None:
+    def __init__(self, open_: Open, folder: str, cpus: int) -> None:
         with suppress(OSError):  # so that relative paths mean the same where all machines have the same folders
             os.chdir(folder)
+        cv2.setNumThreads(cpus)  # it would take all of the machine, as every other worker there
         self._open = open_
         self._opened: Any = None
         self._job: Job | None = None
@@ -149,7 +152,7 @@ class RayWorkers:
         made = ray.remote(_Worker).options(
             num_cpus=room.cpus, num_gpus=room.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
         )
-        self._workers = [made.remote(open_, str(Path.cwd())) for _ in range(room.workers)]
+        self._workers = [made.remote(open_, str(Path.cwd()), room.cpus) for _ in range(room.workers)]
         self._joining = {worker.about.remote(tell): worker for worker in self._workers}
         self._ready: list[Any] = []
         while not self._ready:

@@ -45,7 +45,7 @@ PARTS = {  # a folder, or a file that has rules of its own
     "engine/cuda.py": Part({"numpy"}, {"pycuda"}, {""}),
     "network": Part({"torch", "numpy"}, set(), {""}),
     "graph": Part({"numpy", "onnx"}, set(), {"", "checkpoint"}),
-    "cluster.py": Part(set(), {"ray"}, set()),
+    "cluster.py": Part({"cv2"}, {"ray"}, set()),
     "batch": Part({"numpy"}, set(), {"", "engine", "evaluation"}),
     "evaluation": Part({"numpy", "cv2"}, set(), {"", "engine"}),
     "scene": Part({"numpy"}, {"array_api_compat"}, {""}),

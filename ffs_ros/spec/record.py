@@ -23,7 +23,6 @@ def recorded(spec: VerbSpec, args: argparse.Namespace) -> Iterator[None]:
     if not isinstance(folder, Path):
         yield
         return
-    make_folder(folder)
     with nullcontext() if spec.INTO_OUT else _status(folder, spec.ACTION):
         yield
         spec.write(folder)
@@ -31,6 +30,7 @@ def recorded(spec: VerbSpec, args: argparse.Namespace) -> Iterator[None]:
 
 @contextmanager
 def _status(folder: Path, action: str) -> Iterator[None]:
+    make_folder(folder)
     status = StatusFile(folder)
     status.write(STARTED, f"Starting {action}.")
     try:

@@ -14,10 +14,10 @@ import pytest
 
 yaml = pytest.importorskip("yaml")
 
+from command_line import ffs  # noqa: E402
 from fake_tensorrt import fake_manifest  # noqa: E402
 from tao_specs import FOUNDATION_STEREO, changed, written  # noqa: E402
 
-from ffs_ros import cli  # noqa: E402
 from ffs_ros.engine.manifest import install  # noqa: E402
 from ffs_ros.errors import SpecError  # noqa: E402
 from ffs_ros.image_file import write_png  # noqa: E402
@@ -100,13 +100,6 @@ def test_what_is_wrong_is_said(change: dict[str, Any], sentence: str) -> None:
     assert sentence in str(raised.value)
 
 
-def ffs(*words: object) -> int:
-    """The exit code of ``ffs WORDS``."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(word) for word in words])
-    return int(ended.value.code or 0)
-
-
 def test_each_list_is_read_in_its_own_encoding(tmp_path: Path, tiny_onnx: Callable[..., Path], capsys: Any) -> None:
     """KITTI's 1/256 px, CREStereo's 1/32 px and packed thousandths, one answer of 20 px: errors of 0.5, 0.25 and 1 px.
     TAO's TensorRT container takes the first two for thousandths."""
@@ -155,3 +148,18 @@ def test_as_many_encodings_as_lists(tmp_path: Path, tiny_onnx: Callable[..., Pat
     lists = ["--list", "a", "--list", "b", "--list", "c"]
     assert ffs("eval", tiny_onnx(), *lists, "--dataset", "FSD", "--dataset", "Kitti", "-o", tmp_path / "out") == 2
     assert "--dataset is given 2 times and --list 3 times: expected one for all lists" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_list_leaves_nothing(tmp_path: Path, tiny_onnx: Callable[..., Path], capsys: Any) -> None:
+    """Neither results nor an empty folder, and all lists are spoken of."""
+    sources = [{"dataset_name": "FSD", "data_file": str(tmp_path / name)} for name in ("none.txt", "empty.txt")]
+    (tmp_path / "empty.txt").touch()
+    values = changed(
+        results_dir=str(tmp_path / "results"), evaluate={"trt_engine": str(tiny_onnx())},
+        dataset__test_dataset__data_sources=sources,
+    )  # fmt: skip
+    assert ffs("eval", "-e", written(values, tmp_path / "evaluate.yaml")) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "cannot read" in said[0]
+    assert "empty.txt lists no pair" in said[1]
+    assert not (tmp_path / "results").exists()

@@ -14,13 +14,17 @@ TYPES = get_typestore(Stores.ROS2_HUMBLE)
 """The messages of stereo cameras, which are the same in every distribution so far."""
 
 
+UNREADABLE = (SerdeError, ValueError, IndexError, AssertionError)
+"""What rosbags raises for a message that is damaged."""
+
+
 def decoded(recorded: Recorded, ros1: bool) -> Any:
     """A message of ``TYPES``. Raises MessageError for one that is damaged."""
     msgtype = recorded.topic.msgtype
     try:
         data = TYPES.ros1_to_cdr(recorded.data, msgtype) if ros1 else recorded.data
         return TYPES.deserialize_cdr(data, msgtype)
-    except (SerdeError, ValueError, IndexError, AssertionError) as error:
+    except UNREADABLE as error:
         raise MessageError(f"a message of {recorded.topic.name} is damaged: {error}") from error
 
 

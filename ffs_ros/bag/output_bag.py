@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from ffs_ros.bag.codec import TYPES, encoded
+from ffs_ros.bag.codec import TYPES, UNREADABLE, encoded
 from ffs_ros.bag.copies import NotCopied, copied
 from ffs_ros.bag.output_messages import OUTPUT_TYPES
 from ffs_ros.bag.recorded import Bag, Recorded, Topic
@@ -44,8 +45,8 @@ class OutputBag:
             for name, topic in topics.items()
         }
         self._copies: dict[Topic, tuple[Any, Callable[[Any], Any]]] = {}
-        self.not_copied: list[str] = []
-        """A sentence for each topic that could not be taken over."""
+        self._left_out: list[str] = []
+        self._damaged: Counter[str] = Counter()
         self.bytes = 0
         """Of the messages so far."""
 
@@ -61,7 +62,7 @@ class OutputBag:
             try:
                 way = copied(topic, bag.ros1)
             except NotCopied as error:
-                self.not_copied.append(f"{topic.name} is not copied: {error}")
+                self._left_out.append(f"{topic.name} is not copied: {error}")
                 continue
             known = [one for one in self._writer.connections if (one.topic, one.msgtype) == (topic.name, topic.msgtype)]
             qos = list(topic.qos) or ([_qos(1, QosDurability.TRANSIENT_LOCAL)] if topic.latched else [])
@@ -76,13 +77,26 @@ class OutputBag:
 
     def copy(self, recorded: Recorded) -> None:
         """A message of the old bag, at its time."""
-        if recorded.topic in self._copies:
-            connection, cdr = self._copies[recorded.topic]
-            self._write(connection, recorded.log_ns, cdr(recorded.data))
+        if recorded.topic not in self._copies:
+            return
+        connection, cdr = self._copies[recorded.topic]
+        try:
+            data = cdr(recorded.data)
+        except UNREADABLE:
+            self._damaged[recorded.topic.name] += 1
+        else:
+            self._write(connection, recorded.log_ns, data)
 
     def write(self, name: str, message: Any, log_ns: int) -> None:
         """An output, by its name in ``OUTPUTS``."""
         self._write(self._connections[name], log_ns, encoded(message))
+
+    @property
+    def not_copied(self) -> list[str]:
+        """A sentence for each topic of which something could not be taken over."""
+        return self._left_out + [
+            f"{count} messages of {name} are damaged, and not copied" for name, count in self._damaged.items()
+        ]
 
     def messages(self) -> dict[str, int]:
         """How many messages each topic has so far."""

@@ -72,10 +72,15 @@ def test_types_of_a_bag_of_ros1(tmp_path: Path, pairs: Pairs, replay: Replay) ->
         writer.write(connection, START_NS, types.serialize_ros1(goal, "mine_msgs/msg/Goal"))
         connection = writer.add_connection("/battery", "sensor_msgs/msg/BatteryState", msgdef=battery, md5sum="0" * 32)
         writer.write(connection, START_NS, b"\x05\0\0\0")
+        connection = writer.add_connection("/text", "std_msgs/msg/String", typestore=ROS1)
+        for length in (2, 200, 1):  # of which two are damaged, one before its end and one behind
+            writer.write(connection, START_NS, bytes([length, 0, 0, 0]) + b"ok")
     record, out = replay(path, with_inputs=True)
     assert record["output"]["not_copied"] == [
-        "/battery is not copied: ROS 2 has other fields in sensor_msgs/msg/BatteryState"
+        "/battery is not copied: ROS 2 has other fields in sensor_msgs/msg/BatteryState",
+        "2 messages of /text are damaged, and not copied",
     ]
+    assert [message.data for _, message in messages_of(out, "/text")] == ["ok"]
     with Reader(out) as reader:
         [connection] = [connection for connection in reader.connections if connection.topic == "/goal"]
         [(_, log_ns, data)] = reader.messages([connection])

@@ -91,6 +91,7 @@ def _pairs(record: dict[str, Any]) -> list[str]:
         sentences.append(f"{record['images']['undecodable']} messages are damaged.")
     if record["why_unpaired"]:
         sentences.append(f"Why images stayed alone: {record['why_unpaired']}.")
+    sentences += record["output"]["not_copied"]
     return [page.paragraph(sentence) for sentence in sentences]
 
 

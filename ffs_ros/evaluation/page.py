@@ -17,7 +17,7 @@ _STYLE = """
 body{margin:0 auto;max-width:1200px;padding:20px 16px 48px;background:var(--back);color:var(--text);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:24px;line-height:1.25;margin:0 0 4px;overflow-wrap:anywhere}
-h2{font-size:18px;margin:32px 0 10px}
+h2{font-size:18px;margin:32px 0 10px;overflow-wrap:anywhere}
 p{margin:6px 0;max-width:80ch;overflow-wrap:anywhere}
 .soft,figcaption,th{color:var(--soft)}
 .good{color:var(--good)}.bad{color:var(--bad)}

@@ -100,6 +100,16 @@ def test_a_bag_that_loops_has_its_pairs_again(tmp_path: Path, pairs: Pairs, repl
     assert record["images"]["left"]["unmatched"] == {"time jumped back": 1}
 
 
+def test_no_flicker_over_a_jump_in_time(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
+    """The picture does not change, so each pair but the first of each round has one before it."""
+    first = stereo_stream(pairs[:1] * 17, CAMERA)
+    again = [message._replace(log_ns=message.log_ns + 2_000 * MS) for message in first]
+    record, _ = replay(write_bag(tmp_path / "rec", "mcap", [*first, *again]))
+    assert record["pairs"]["time_jumped_back"] == 1
+    assert record["flicker"]["pairs"] == 2 * 16
+    assert (record["flicker"]["median_px"], record["flicker"]["static_share"]) == (0.0, 1.0)
+
+
 def test_approximate_sync(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
     """Stamps 2 ms apart pair with the node's parameter alone; otherwise one sentence says which."""
     sent = []

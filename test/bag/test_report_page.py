@@ -17,8 +17,8 @@ Replay = Callable[..., tuple[dict[str, Any], Path]]
 
 
 def test_numbers_of_a_bag_with_faults(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
-    """Two right images and a left one are missing, one pair is rejected, half of the last one does not match, an old image
-    comes at the end, and a part of the recording is missing."""
+    """Two right images and a left one are missing, one pair is rejected, half of the last one does not match, an old
+    image comes at the end, and a part of the recording is missing."""
     pairs = [*pairs[:1] * 9, tuple(picture.copy() for picture in pairs[0])]
     pairs[-1][1][:24] = np.random.default_rng(9).integers(0, 255, (24, CAMERA.width, 3))
     sent = stereo_stream(pairs, CAMERA)

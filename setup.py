@@ -24,7 +24,7 @@ EXTRAS = {
     "rtx": ["tensorrt-rtx>=1.0", "pyyaml>=5.4"],
     "export": ["torch>=2.4", "onnx>=1.16", "onnxruntime>=1.17", "safetensors>=0.4", "pyyaml>=5.4"],
     "demo": ["onnxruntime>=1.17", "array-api-compat>=1.8"],  # what `make demo` runs with
-    "bag": ["rosbags>=0.11"],
+    "bag": ["rosbags>=0.11.6"],  # the first that looks at the checksums of MCAP's chunks
     "train": [
         "torch>=2.4",
         "lightning>=2.6",

@@ -141,3 +141,9 @@ def messages_of(bag: Path, topic: str) -> list[tuple[int, Any]]:
             (log_ns, ROS2.deserialize_cdr(data, connection.msgtype))
             for connection, log_ns, data in (reader.messages(connections) if connections else ())
         ]
+
+
+def all_messages(bag: Any) -> list[tuple[str, int, bytes]]:
+    """Topic, log time and bytes of every message of a bag that is open."""
+    names = {topic.name for topic in bag.counts}
+    return [(message.topic.name, message.log_ns, bytes(message.data)) for message in bag.messages(names)]

@@ -85,6 +85,23 @@ def test_the_parameters_are_the_nodes(tmp_path: Path, pairs: Pairs, replay: Repl
     assert not np.isfinite(_pixels(messages_of(out, "/depth/image_rect")[0][1])).mean() > 0.1
 
 
+def test_second_matches_keep_their_rate(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
+    """Nine times a second of the recording, of 30 images: those at 0, 133 and 267 ms, of twelve pairs."""
+    bag = write_bag(tmp_path / "rec", "mcap", stereo_stream(pairs * 2, CAMERA))
+    record, out = replay(bag, parameters={"confidence_rate": 9.0}, outputs=("confidence",))
+    assert record["left_right"]["pairs"] == 3
+    stamps = [message.header.stamp.nanosec for _, message in messages_of(out, "/confidence")]
+    assert stamps == [7 + index * PERIOD_NS for index in (0, 4, 8)]
+
+
+def test_a_second_engine_keeps_the_limits_too(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
+    """Against itself there is no difference, within a region of interest."""
+    bag = write_bag(tmp_path / "rec", "mcap", stereo_stream(pairs[:2], CAMERA))
+    record, _ = replay(bag, parameters={"roi_x_offset": 20, "roi_width": 50}, against="sgbm")
+    assert record["density"]["mean"] < 51 / 96
+    assert (record["against"]["mean"]["max_px"], record["against"]["mean"]["one_only"]) == (0.0, 0.0)
+
+
 def _pixels(message: Any) -> np.ndarray:
     dtype = {"32FC1": np.float32, "mono8": np.uint8}[message.encoding]
     return message.data.view(dtype).reshape(message.height, message.width)

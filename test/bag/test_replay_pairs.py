@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,9 +125,15 @@ def test_approximate_sync(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
         replay(bag)
     assert "2.000 to 2.000 ms apart" in str(found.value)
     assert "approximate_sync_tolerance_seconds: 0.0023" in str(found.value)
+    with pytest.raises(FfsError, match=r"approximate_sync_tolerance_seconds is 0\.0019; "):
+        replay(bag, parameters={"approximate_sync": True, "approximate_sync_tolerance_seconds": 0.0019})
     record, out = replay(bag, parameters={"approximate_sync": True, "approximate_sync_tolerance_seconds": 0.0023})
     assert record["pairs"]["matched"] == 6
     assert stamps_of(out) == [START_NS + index * PERIOD_NS for index in range(6)]  # the left image's
+    lines = [json.loads(line) for line in (out / "pairs.jsonl").read_text().splitlines()]
+    assert [(line["stamp_ns"], line["right_stamp_ns"]) for line in lines] == [
+        (stamp_ns, stamp_ns + 2 * MS) for stamp_ns in stamps_of(out)
+    ]
 
 
 def test_images_without_a_stamp(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:

@@ -112,7 +112,6 @@ class Replay:
         """A pair must not be lost because its CameraInfo was recorded behind it."""
         for name in (self._topics.left_info, self._topics.right_info):
             for recorded in bag.messages({name}):
-                self._clock.ns = recorded.log_ns
                 self._take(recorded, bag.ros1)
                 break
 

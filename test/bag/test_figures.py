@@ -36,9 +36,11 @@ def test_density_and_flicker() -> None:
     assert figures.add(matched(7.0), 2 * 10**9).flicker_px == 1.5
     figures.start_over()
     assert figures.add(matched(60.0), 0).flicker_px is None
+    darker = matched(90.0)._replace(left_HW3=IMAGE_HW3 // 4)
+    assert figures.add(darker, 3 * 10**9) == (1.0, None, None, None, None, None)
     record = figures.record()
     assert record["density"] == {
-        "mean": pytest.approx((2 / 3 + 3) / 4), "least": pytest.approx(2 / 3), "median": pytest.approx(1.0, rel=0.006),
+        "mean": pytest.approx((2 / 3 + 4) / 5), "least": pytest.approx(2 / 3), "median": pytest.approx(1.0, rel=0.006),
     }  # fmt: skip
     assert record["flicker"]["pairs"] == 2
     assert record["flicker"]["median_px"] == pytest.approx(1.5, rel=0.01)  # 1200 of 2000 pixels

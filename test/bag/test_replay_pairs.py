@@ -131,8 +131,8 @@ def test_approximate_sync(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
     assert record["pairs"]["matched"] == 6
     assert stamps_of(out) == [START_NS + index * PERIOD_NS for index in range(6)]  # the left image's
     lines = [json.loads(line) for line in (out / "pairs.jsonl").read_text().splitlines()]
-    assert [(line["stamp_ns"], line["right_stamp_ns"]) for line in lines] == [
-        (stamp_ns, stamp_ns + 2 * MS) for stamp_ns in stamps_of(out)
+    assert [(line["stamp_ns"], line["right_stamp_ns"], line["log_ns"]) for line in lines] == [
+        (stamp_ns, stamp_ns + 2 * MS, stamp_ns + 8 * MS) for stamp_ns in stamps_of(out)
     ]
 
 

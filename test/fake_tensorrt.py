@@ -196,7 +196,7 @@ class FakeTensorRt(SimpleNamespace):
             MemoryPoolType=_flags("WORKSPACE"),
             TacticSource=_flags("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS", "CUBLAS"),
             TensorIOMode=_flags("INPUT", "OUTPUT"),
-            TensorFormat=_flags("LINEAR", "HWC8"),
+            TensorFormat=_flags("LINEAR", "HWC8", "DHWC8"),
             float32=Type.FLOAT,
             float16=Type.HALF,
             Builder=lambda logger: _Builder(self, logger),
@@ -361,6 +361,9 @@ class _Engine:
 
     def get_tensor_dtype(self, name: str) -> Type:
         return Type.UINT8 if name in ("left", "right") else Type.FLOAT
+
+    def get_tensor_format(self, name: str) -> Any:
+        return self.trt.TensorFormat.LINEAR
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         if name != "disparity":

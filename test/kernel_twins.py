@@ -89,8 +89,6 @@ def run_twin(name, arrays, numbers):
             halves[at].reshape(2 * batch, channels, rows, columns) for at, channels in ((0, 224), (1, 12))
         )
         result = np.moveaxis(cost_volume(features, projected), 1, -1)
-    elif name == "channels_last":
-        result = stored(halves[0].reshape(-1, CHANNELS, *numbers))
     else:
         pixels, area, columns = numbers
         grid = pixels // area, area // columns, columns
@@ -99,11 +97,6 @@ def run_twin(name, arrays, numbers):
         samples = look_up(arrays[0].view(np.float32).reshape(grid), np.moveaxis(volume[..., :CHANNELS], -1, 1), pairs)
         result = evidence(samples, unpacked(halves[3]), arrays[4].view(np.float32))
     halves[-1][...] = result.astype(np.float16).reshape(-1)
-
-
-def stored(planes):
-    """[B,28,...] with the channels last, and four of zeros behind them."""
-    return np.pad(np.moveaxis(planes, 1, -1), [(0, 0)] * (planes.ndim - 1) + [(0, STORED - CHANNELS)])
 
 
 def unpacked(halves):

@@ -10,6 +10,7 @@ import numpy as np
 from fake_tensorrt import FakeGpu, FakeTensorRt, Type
 
 _TYPES = {"tensor(float)": Type.FLOAT, "tensor(float16)": Type.HALF, "tensor(uint8)": Type.UINT8}
+_CHANNELS_LAST = "channels last"
 _DTYPES = {Type.FLOAT: np.float32, Type.HALF: np.float16, Type.UINT8: np.uint8}
 
 
@@ -32,11 +33,19 @@ class _Parser:
         import onnx
 
         self._network.content = content
-        inputs = onnx.load_model_from_string(content).graph.input
-        shapes = {one.name: tuple(axis.dim_value for axis in one.type.tensor_type.shape.dim) for one in inputs}
-        self._network.inputs = [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]
-        self._network.num_inputs, self._network.num_outputs = len(inputs), 0
-        self._network.get_input = self._network.inputs.__getitem__
+        graph, network = onnx.load_model_from_string(content).graph, self._network
+        network.inputs, network.outputs = (
+            [
+                SimpleNamespace(
+                    name=one.name, shape=tuple(axis.dim_value for axis in one.type.tensor_type.shape.dim),
+                    allowed_formats=None,
+                )
+                for one in ones
+            ]
+            for ones in (graph.input, graph.output)
+        )  # fmt: skip
+        network.num_inputs, network.num_outputs = len(network.inputs), len(network.outputs)
+        network.get_input, network.get_output = network.inputs.__getitem__, network.outputs.__getitem__
         return True
 
 
@@ -55,8 +64,25 @@ class _Builder:
             config.progress_monitor.phase_start("build", None, 2)
             config.progress_monitor.step_complete("build", 0)
             config.progress_monitor.phase_finish("build")
-        self._trt.built.append(network.content)
-        return bytes(network.content)
+        formats = self._trt.TensorFormat
+        last = [
+            one.name
+            for one in (*network.inputs, *network.outputs)
+            if one.allowed_formats == 1 << int(formats.HWC8 if len(one.shape) == 4 else formats.DHWC8)
+        ]
+        self._trt.built.append(with_note(network.content, last))
+        return self._trt.built[-1]
+
+
+def with_note(content: bytes, channels_last: list[str]) -> bytes:
+    """The graph, with the tensors that are to lie so in memory; as it was where there are none."""
+    import onnx
+
+    if not channels_last:
+        return bytes(content)
+    model = onnx.load_model_from_string(content)
+    model.metadata_props.add(key=_CHANNELS_LAST, value=" ".join(channels_last))
+    return bytes(model.SerializeToString())
 
 
 class _Engine:
@@ -69,6 +95,8 @@ class _Engine:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # opens sooner
         self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        notes = self.session.get_modelmeta().custom_metadata_map
+        self.channels_last = notes.get(_CHANNELS_LAST, "").split()
         self.inputs = [one.name for one in self.session.get_inputs()]
         self._tensors = {one.name: one for one in (*self.session.get_inputs(), *self.session.get_outputs())}
         self.names = list(self._tensors)
@@ -83,6 +111,11 @@ class _Engine:
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._tensors[name].shape)
+
+    def get_tensor_format(self, name: str) -> Any:
+        if name not in self.channels_last:
+            return self.trt.TensorFormat.LINEAR
+        return self.trt.TensorFormat.HWC8 if len(self.get_tensor_shape(name)) == 4 else self.trt.TensorFormat.DHWC8
 
     def create_execution_context(self, strategy: Any) -> _Context:
         return _Context(self)
@@ -111,12 +144,17 @@ class _Context:
         assert written.isdisjoint(addresses[name] for name in engine.inputs), "reads what it writes"
 
         def view(name: str) -> np.ndarray:
+            """What is there, with the axes of the graph; what fills channels up is beside it."""
             shape, dtype = engine.get_tensor_shape(name), np.dtype(_DTYPES[engine.get_tensor_dtype(name)])
-            return FakeGpu.memory[addresses[name]][: int(np.prod(shape)) * dtype.itemsize].view(dtype).reshape(shape)
+            channels = shape[1] if name in engine.channels_last else 0
+            if channels:
+                shape = (shape[0], *shape[2:], -(-channels // 8) * 8)
+            there = FakeGpu.memory[addresses[name]][: int(np.prod(shape)) * dtype.itemsize].view(dtype).reshape(shape)
+            return np.moveaxis(there[..., :channels], -1, 1) if channels else there
 
         def run() -> None:
             outputs = [name for name in engine.names if name not in engine.inputs]
-            results = engine.session.run(outputs, {name: view(name) for name in engine.inputs})
+            results = engine.session.run(outputs, {name: np.ascontiguousarray(view(name)) for name in engine.inputs})
             for name, result in zip(outputs, results, strict=True):
                 view(name)[...] = result
 

@@ -21,7 +21,7 @@ COMPUTE_CAPABILITY = (8, 0)
 """The least that they run on: they use tensor cores on halves, with fp32 sums."""
 _FOLDER = Path(__file__).with_name("kernels")
 _INCLUDED = '#include "halves.cuh"\n'
-_PLANES, _STORED, _FEATURES, _PROJECTED, _GEOMETRY, _EVIDENCE = 48, 32, 224, 12, 28, 56
+_PLANES, _STORED, _FEATURES, _PROJECTED, _EVIDENCE = 48, 32, 224, 12, 56
 _SAMPLES = 2 * 9 * _STORED
 
 
@@ -39,7 +39,7 @@ class Call(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """A kernel for one size."""
+    """A kernel for one size. Shapes are in the order in which tensors lie in memory."""
 
     reads: list[TensorSpec]
     writes: TensorSpec
@@ -57,18 +57,6 @@ def _cost_volume(batch: int, rows: int, columns: int) -> Launch:
         (_ceil(columns, 32), rows, batch),
         128,
         (batch, rows, columns),
-    )
-
-
-def _channels_last(batch: int, rows: int, columns: int) -> Launch:
-    """The geometry volume as the look-up reads it."""
-    places = _PLANES * rows * columns
-    return Launch(
-        [_halves(batch, _GEOMETRY, _PLANES, rows, columns)],
-        _halves(batch, _PLANES, rows, columns, _STORED),
-        (_ceil(places, 128), batch, 1),
-        128,
-        (places,),
     )
 
 
@@ -107,7 +95,6 @@ class Kernel(NamedTuple):
 
 KERNELS = {
     "cost_volume": Kernel(_cost_volume),
-    "channels_last": Kernel(_channels_last),
     "look_up_convc1": Kernel(_look_up_convc1, (2 * _SAMPLES * _EVIDENCE, 4 * _EVIDENCE)),
 }
 

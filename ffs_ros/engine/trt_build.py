@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,8 @@ class Source(NamedTuple):
     before: Sequence[Prepared] = ()
     after: Sequence[Prepared] = ()
     """All four as ``parts.Part`` has them."""
+    channels_last: Collection[str] = ()
+    """Of what passes its borders, what lies so in memory."""
 
     def part(self, nbytes: int) -> Part:
         """Its entry in the manifest, of a plan of this length."""
@@ -195,7 +197,7 @@ class Network:
         config.builder_optimization_level = settings.optimization_level
         config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is to be fp32; TensorFloat-32 rounds as fp16 does
         tensorrt.avoid_libraries(config)
-        tensorrt.keep_linear(self.network)
+        tensorrt.lay_out(self.network, source.channels_last)
         self.pins = Held([], [], [])
         if settings.precision == FP16 and not self.strong:
             config.set_flag(trt.BuilderFlag.FP16)

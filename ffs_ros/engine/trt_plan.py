@@ -29,19 +29,30 @@ class Plan:
         self.inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         self.outputs = [name for name in names if name not in self.inputs]
         self.specs = {
-            name: TensorSpec(self._shape(name), tensorrt.dtype(engine.get_tensor_dtype(name))) for name in names
+            name: TensorSpec(self._in_memory(name), tensorrt.dtype(engine.get_tensor_dtype(name))) for name in names
         }
-        """Shapes with None where they are open."""
+        """Shapes in the order of memory, with None where they are open."""
         self.limits = {name: self._range(name) for name in self.inputs}
         """Smallest and largest shape of each input."""
         for name, (_, largest) in self.limits.items():
             context.set_input_shape(name, largest)
         self.scratch_bytes = tensorrt.context_bytes(engine)
-        self.nbytes = {name: prod(self.shape(name)) * spec.dtype.itemsize for name, spec in self.specs.items()}
+        self.nbytes = {
+            name: prod(self.shape(name) if None in spec.shape else spec.shape) * spec.dtype.itemsize  # type: ignore[arg-type]
+            for name, spec in self.specs.items()
+        }
         """Of each tensor at its largest."""
 
     def _shape(self, name: str) -> tuple[int | None, ...]:
         return tuple(None if length < 0 else int(length) for length in self._engine.get_tensor_shape(name))
+
+    def _in_memory(self, name: str) -> tuple[int | None, ...]:
+        shape = self._shape(name)
+        if not self._tensorrt.channels_last(self._engine, name):
+            return shape
+        batch, channels, *place = shape
+        assert channels is not None  # only plans of one size have such tensors
+        return (batch, *place, -(-channels // 8) * 8)
 
     def _range(self, name: str) -> tuple[Shape, Shape]:
         shape = self._shape(name)

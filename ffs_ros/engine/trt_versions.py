@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -74,15 +74,25 @@ class TensorRt:
         if not self.builds_without_gpu and None not in own:
             config.set_tactic_sources(sum(1 << int(one) for one in own if one is not None))
 
-    def keep_linear(self, network: Any) -> None:
-        """What passes a network's borders lies in memory as its shape says: kernels of our own read and write it."""
+    def lay_out(self, network: Any, channels_last: Collection[str]) -> None:
+        """Fix how what passes a network's borders lies in memory: as its shape says, or with the channels last.
+
+        Channels last is how convolutions read pictures and volumes; kernels of our own read and write both.
+        """
         if self.builds_without_gpu:
             return
-        linear = 1 << int(self.trt.TensorFormat.LINEAR)
-        for index in range(network.num_inputs):
-            network.get_input(index).allowed_formats = linear
-        for index in range(network.num_outputs):
-            network.get_output(index).allowed_formats = linear
+        formats = self.trt.TensorFormat
+        inputs = [network.get_input(index) for index in range(network.num_inputs)]
+        for tensor in (*inputs, *(network.get_output(index) for index in range(network.num_outputs))):
+            kept = formats.LINEAR
+            if tensor.name in channels_last:
+                kept = formats.HWC8 if len(tensor.shape) == len("BCHW") else formats.DHWC8
+            tensor.allowed_formats = 1 << int(kept)
+
+    def channels_last(self, engine: Any, name: str) -> bool:
+        """Whether a tensor at a plan's border lies so, its channels filled up to a multiple of eight."""
+        formats = self.trt.TensorFormat
+        return engine.get_tensor_format(name) in (formats.HWC8, formats.DHWC8)
 
     def watch(self, config: Any, report: Callable[[float], bool]) -> None:
         """``report`` gets the share that is done, 0 to 1, now and then, and returns whether to go on."""

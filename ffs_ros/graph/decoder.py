@@ -20,8 +20,10 @@ class Features(NamedTuple):
 def decoder(b: Builder, stages: list[str]) -> Features:
     """Features of both images, [2B,C,h,w], from the four stages of the backbone."""
     x4, x8, x16, f32 = stages
-    f16 = merge(b, f32, x16, "feature.deconv32_16")
-    f8 = merge(b, f16, x8, "feature.deconv16_8")
+    with b.scope("to_16"):
+        f16 = merge(b, f32, x16, "feature.deconv32_16")
+    with b.scope("to_8"):
+        f8 = merge(b, f16, x8, "feature.deconv16_8")
     f4 = conv(b, merge(b, f8, x4, "feature.deconv8_4"), "feature.conv4")
     return Features(f4, f8, f16, f32)
 

@@ -36,22 +36,22 @@ def first_disparity(b: Builder, volume: str) -> str:
 def hourglass(b: Builder, x: str, left: Features, size: Size) -> str:
     """[B,28,48,H/4,W/4] from the same; planes shrink with rows and columns."""
     s4, s8, s16, s32 = (volume_shape(b, size, scale) for scale in (4, 8, 16, 32))
+    with b.scope("down"):
+        down = "cost_agg.feature_att_8.layers"
+        c1 = reduced(b, basic(b, x, f"{down}.0", stride=2), f"{down}.1", s8)
+        c1 = gated(b, c1, left.f8, f"{down}.2")
 
-    down = "cost_agg.feature_att_8.layers"
-    c1 = reduced(b, basic(b, x, f"{down}.0", stride=2), f"{down}.1", s8)
-    c1 = gated(b, c1, left.f8, f"{down}.2")
+        down = "cost_agg.feature_att_16.layers"
+        c2 = reduced(b, basic(b, c1, f"{down}.0", stride=2), f"{down}.1", s16)
+        c2 = reduced(b, c2, f"{down}.2", s16)
 
-    down = "cost_agg.feature_att_16.layers"
-    c2 = reduced(b, basic(b, c1, f"{down}.0", stride=2), f"{down}.1", s16)
-    c2 = reduced(b, c2, f"{down}.2", s16)
+        c3 = reduced(b, basic(b, c2, "cost_agg.conv3.0", stride=2), "cost_agg.conv3.1", s32)
+        c3 = gated(b, c3, left.f32, "cost_agg.feature_att_32")
 
-    c3 = reduced(b, basic(b, c2, "cost_agg.conv3.0", stride=2), "cost_agg.conv3.1", s32)
-    c3 = gated(b, c3, left.f32, "cost_agg.feature_att_32")
-
-    up = "cost_agg.post32_to_16"
-    m2 = b.add(doubled(b, c3, f"{up}.upsample.0"), c2)
-    m2 = basic(b, gated(b, m2, left.f16, f"{up}.out.0"), f"{up}.out.1")
-    m2 = basic(b, reduced(b, m2, f"{up}.out.2", s16), f"{up}.out.3")
+        up = "cost_agg.post32_to_16"
+        m2 = b.add(doubled(b, c3, f"{up}.upsample.0"), c2)
+        m2 = basic(b, gated(b, m2, left.f16, f"{up}.out.0"), f"{up}.out.1")
+        m2 = basic(b, reduced(b, m2, f"{up}.out.2", s16), f"{up}.out.3")
 
     up = "cost_agg.post16_to_8"
     m1 = b.add(doubled(b, m2, f"{up}.upsample.0"), c1)

@@ -1,7 +1,8 @@
 """The steps of a graph of ours that CUDA kernels do faster, as nodes of their own: cost volume, and look-up.
 
 They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
-the graph that was exported, which every other runtime runs.
+the graph that was exported, which every other runtime runs. The volumes and the evidence have here the shapes that they
+have in the graph; the kernels write and read them with the channels last, and ``LINEAR`` says what they read otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from ffs_ros.graph.volume import PLANES
 
 DOMAIN = "ffs_ros.kernels"
 STORED = 32
-"""Channels of a volume whose channels are last; of geometry there are fewer."""
+"""Channels that the look-up takes to be in a place of a volume; of geometry there are fewer."""
+LINEAR = {"cost_volume": (0, 1), "look_up_convc1": (0, 2)}
+"""Which of what a kernel reads lies in memory as its shape says; elsewhere the channels of a place lie side by side."""
 _FEATURES, _PROJECTED, _EVIDENCE = 224, 12, 56
 _CONVC1 = "update_block.encoder.convc1"
 _OUTPUT_TILE, _SAMPLE_STEP = 8, 16
@@ -57,17 +60,14 @@ class _Rewrite:
         self._expect(geometry, TensorProto.FLOAT16, batch, CHANNELS, PLANES, rows, columns)
         self._expect(pairs, TensorProto.FLOAT16, batch, rows, columns, columns)
 
-        self._move_projection(projected)
-        self._put_cost_volume(features, projected, cost)
-        stored = f"{geometry}:channels_last"
-        self._put(
-            geometry,
-            self._kernel("channels_last", "tables", [geometry], stored, [batch, PLANES, rows, columns, STORED]),
-        )
+        self._move_projection(projected, features)
+        concat = self.makers[cost]
+        self._put(cost, self._kernel("cost_volume", concat, [features, projected], cost))
+        self.nodes.remove(concat)
         constants = self._convc1()
         evidence = [node.input[0] for node in self._readers("update_block.encoder.convc2.weight")]
         for made in evidence:
-            self._put_look_up(made, stored, pairs, constants)
+            self._put_look_up(made, geometry, pairs, constants)
         self._finish()
 
     def _readers(self, weight: str) -> list[onnx.NodeProto]:
@@ -115,10 +115,10 @@ class _Rewrite:
             raise _NotThere
 
     def _kernel(
-        self, name: str, scope: str, reads: list[str], writes: str, shape: list[int], constants: Iterable[str] = ()
+        self, name: str, instead: onnx.NodeProto, reads: list[str], writes: str, constants: Iterable[str] = ()
     ) -> onnx.NodeProto:
         """The node of a kernel. Its constants follow what it reads; ``reads`` says how many those are."""
-        self.types[writes] = helper.make_tensor_value_info(writes, TensorProto.FLOAT16, shape)
+        scope = instead.name.rpartition("/")[0]
         return helper.make_node(
             name, [*reads, *constants], [writes], name=f"{scope}/{name}", domain=DOMAIN, size=self.size,
             reads=len(reads),
@@ -129,23 +129,12 @@ class _Rewrite:
         at = self.nodes.index(self.makers[after]) + 1
         self.nodes[at:at] = nodes
 
-    def _move_projection(self, projected: str) -> None:
-        """The kernel reads it before its part begins, so the features' part makes it."""
-        node = self.makers[projected]
-        node.name = f"decoder/{node.name.rpartition('/')[2]}"
+    def _move_projection(self, projected: str, features: str) -> None:
+        """The kernel reads it before its part begins, so the part that makes the features makes it too."""
+        node, scope = self.makers[projected], self.makers[features].name.rpartition("/")[0]
+        node.name = f"{scope}/{node.name.rpartition('/')[2]}"
 
-    def _put_cost_volume(self, features: str, projected: str, cost: str) -> None:
-        concat = self.makers[cost]
-        stored = f"{cost}:channels_last"
-        batch, rows, columns = self.size
-        kernel = self._kernel(
-            "cost_volume", "volume", [features, projected], stored, [batch, PLANES, rows, columns, STORED]
-        )
-        name = concat.name.replace("Concat", "Transpose")
-        self._put(cost, kernel, helper.make_node("Transpose", [stored], [cost], name=name, perm=[0, 4, 1, 2, 3]))
-        self.nodes.remove(concat)
-
-    def _put_look_up(self, evidence: str, stored: str, pairs: str, constants: list[str]) -> None:
+    def _put_look_up(self, evidence: str, geometry: str, pairs: str, constants: list[str]) -> None:
         transpose = self._maker(evidence)
         batch, rows, columns = self.size
         if transpose.op_type != "Transpose":
@@ -158,11 +147,9 @@ class _Rewrite:
             raise _NotThere
         (disparity,) = read
         self._expect(disparity, TensorProto.FLOAT, batch, 1, rows, columns)
-        kernel = self._kernel(
-            "look_up_convc1", scope, [disparity, stored, pairs], made, self._shape(made), constants
-        )  # fmt: skip
-        self._put(made, kernel)
-        self.nodes.remove(self.makers[made])
+        kernel = self._kernel("look_up_convc1", transpose, [disparity, geometry, pairs], evidence, constants)
+        self._put(evidence, kernel)
+        self.nodes.remove(transpose)
 
     def _read_inside(self, name: str, scope: str) -> set[str]:
         """What the nodes of a scope read from elsewhere to make a tensor."""

@@ -1,7 +1,7 @@
-"""Takes a graph of ours apart: features, volume, one iteration, upsampling.
+"""Takes a graph of ours apart into pieces that take about as long to build: TensorRT 8.6 builds them side by side.
 
 The iterations are alike, so one of them, run again and again, does for all: a builder whose time grows with the square
-or the cube of the number of layers (TensorRT 8.6's) needs minutes less.
+or the cube of the number of layers needs minutes less.
 """
 
 from __future__ import annotations
@@ -12,18 +12,31 @@ from typing import NamedTuple
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
-from ffs_ros.graph.kernel_nodes import DOMAIN, with_kernels
+from ffs_ros.graph.across_planes import three_dimensional
+from ffs_ros.graph.kernel_nodes import DOMAIN, LINEAR, with_kernels
 
 _PART_OF_SCOPE = {
-    "backbone": "features",
-    "decoder": "features",
-    "volume": "volume",
-    "context": "volume",
-    "tables": "volume",
+    "backbone": "backbone",
+    "decoder": "decoder_end",
+    "decoder/to_16": "decoder_begin",
+    "decoder/to_8": "decoder_begin",
+    "volume": "volume_up",
+    "volume/correlation": "volume_stem",
+    "volume/concatenation": "volume_stem",
+    "volume/stem": "volume_stem",
+    "volume/hourglass/down": "volume_down",
+    "context": "context",
+    "tables": "context",
     "upsampling": "upsampling",
 }
+"""The part of a scope, and of those within it that are not here themselves."""
 _ITERATION = "iteration"
-_ORDER = ("features", "volume", _ITERATION, "upsampling")
+_ORDER = (
+    "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "context", _ITERATION,
+    "upsampling",
+)  # fmt: skip
+_FEWEST_CHANNELS = 8
+"""Of a tensor whose channels are kept side by side: runtimes fill up to a multiple of eight."""
 
 
 class KernelCall(NamedTuple):
@@ -51,6 +64,8 @@ class GraphPart(NamedTuple):
     before: tuple[KernelCall, ...] = ()
     """What runs before it, each time."""
     after: tuple[KernelCall, ...] = ()
+    channels_last: frozenset[str] = frozenset()
+    """Of what it reads and writes, what is kept with the channels of a place side by side, as convolutions read it."""
 
 
 class _NotOurs(Exception):
@@ -63,7 +78,8 @@ def parts_of(model: onnx.ModelProto, kernels: bool = False) -> list[GraphPart] |
     With ``kernels`` cost volume and look-up are calls between the parts; None also where the graph has no place for
     them: it is fp32, say.
     """
-    whole = with_kernels(model) if kernels else model
+    volumes = three_dimensional(model)
+    whole = with_kernels(volumes) if kernels else volumes
     if whole is None:
         return None
     try:
@@ -76,12 +92,14 @@ class _Split:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
         self.weights = {one.name: one for one in model.graph.initializer}
-        self.part_of: dict[str, str] = {one.name: "features" for one in model.graph.input}
+        self.part_of: dict[str, str] = {one.name: _ORDER[0] for one in model.graph.input}
         """Tensor -> the part that makes it."""
         self.nodes: dict[str, list[onnx.NodeProto]] = {name: [] for name in _ORDER}
         self.iterations: list[list[onnx.NodeProto]] = []
         self._sort()
         self.types = _types(model)
+        self.linear = {name for node in model.graph.node for name in _kept_linear(node)}
+        """What is no picture, and what a kernel reads as its shape says."""
 
     def _sort(self) -> None:
         for node in self.model.graph.node:
@@ -101,13 +119,16 @@ class _Split:
 
     def _place(self, node: onnx.NodeProto) -> tuple[str, int]:
         """The part of a node, and the number of its iteration."""
-        scope = node.name.split("/")[0]
-        if scope == node.name:  # what precedes and what follows the network
+        scope = node.name.rpartition("/")[0]
+        if not scope:  # what precedes and what follows the network
             made = {self.part_of[name] for name in node.input if name in self.part_of}
-            return "upsampling" if "upsampling" in made else "features", 0
-        if scope.startswith(f"{_ITERATION}_") and scope[len(_ITERATION) + 1 :].isdigit():
-            return _ITERATION, int(scope[len(_ITERATION) + 1 :])
-        if scope not in _PART_OF_SCOPE:
+            return _ORDER[-1] if _ORDER[-1] in made else _ORDER[0], 0
+        outermost = scope.split("/")[0]
+        if outermost.startswith(f"{_ITERATION}_") and outermost[len(_ITERATION) + 1 :].isdigit():
+            return _ITERATION, int(outermost[len(_ITERATION) + 1 :])
+        while scope and scope not in _PART_OF_SCOPE:
+            scope = scope.rpartition("/")[0]
+        if not scope:
             raise _NotOurs
         return _PART_OF_SCOPE[scope], 0
 
@@ -122,7 +143,7 @@ class _Split:
             self._part(_ITERATION, again, wanted | set(carried.values()), len(self.iterations), carried)
         )
         wanted |= _read(again)
-        for name in ("volume", "features"):
+        for name in reversed(_ORDER[: _ORDER.index(_ITERATION)]):
             reversed_parts.append(self._part(name, self.nodes[name], wanted))
             wanted |= _read(self.nodes[name])
         return reversed_parts[::-1]
@@ -161,11 +182,12 @@ class _Split:
         inputs = dict.fromkeys(
             one for node in nodes for one in node.input if one and one not in made and one not in self.weights
         )
+        outputs = [one for one in made if one in wanted]
         graph = helper.make_graph(
             nodes,
             name,
             [self.types[one] for one in inputs],
-            [self.types[one] for one in made if one in wanted],
+            [self.types[one] for one in outputs],
             [tensor for key, tensor in self.weights.items() if key in used],
         )
         opsets = [one for one in self.model.opset_import if one.domain != DOMAIN]
@@ -179,7 +201,15 @@ class _Split:
             dict(carried or {}),
             tuple(self._call(call) for call in calls if call not in after),
             tuple(self._call(call) for call in after),
+            frozenset(one for one in (*inputs, *outputs) if self._channels_last(one)),
         )
+
+    def _channels_last(self, name: str) -> bool:
+        """Whether a tensor at a part's border is a picture or a volume of halves, [B,C,H,W] or [B,C,D,H,W]."""
+        kind = self.types[name].type.tensor_type
+        lengths = [axis.dim_value for axis in kind.shape.dim]
+        pictured = len(lengths) in (4, 5) and lengths[1] >= _FEWEST_CHANNELS
+        return pictured and kind.elem_type == onnx.TensorProto.FLOAT16 and name not in self.linear
 
     def _call(self, node: onnx.NodeProto) -> KernelCall:
         facts = {one.name: helper.get_attribute_value(one) for one in node.attribute}
@@ -215,6 +245,13 @@ def _matched(
     if not kept.isdisjoint(carried):
         raise _NotOurs
     return here
+
+
+def _kept_linear(node: onnx.NodeProto) -> list[str]:
+    """Of the tensors of a node, those that no convolution takes, or that a kernel reads as their shapes say."""
+    if node.domain == DOMAIN:
+        return [node.input[at] for at in LINEAR[node.op_type]]
+    return list(node.output) if node.name.startswith("tables/") else []
 
 
 def _read(nodes: Iterable[onnx.NodeProto]) -> set[str]:

@@ -130,7 +130,8 @@ class Graph:
 
         from ffs_ros.graph.parts import parts_of
 
-        return [Source(*part[:5]) for part in parts_of(onnx.load(self.path)) or []] or whole
+        parts = parts_of(onnx.load(self.path)) or []
+        return [Source(*part[:5], channels_last=part.channels_last) for part in parts] or whole
 
     def sources_with_kernels(self) -> list[Source]:
         """The graph's parts with calls of kernels between them; nothing where it has no place for them."""
@@ -143,7 +144,7 @@ class Graph:
         return [
             Source(
                 part.name, part.content, part.nodes, part.repeat, part.carried,
-                *([prepared(*call) for call in calls] for calls in (part.before, part.after)),
+                [prepared(*call) for call in part.before], [prepared(*call) for call in part.after], part.channels_last,
             )
             for part in parts_of(onnx.load(self.path), kernels=True) or []
         ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Where an engine's time goes: each part of a graph built and run for itself, with its slowest layers.
 
-python3 test/benchmarks/engine_parts.py MODEL.onnx [--part features ...] [--optimization-level 3] [--layers 15]
+python3 test/benchmarks/engine_parts.py MODEL.onnx [--part backbone ...] [--optimization-level 3] [--layers 15]
 
 Needs TensorRT, PyCUDA, onnx and a GPU. Without a timing cache, so that build times are those of a first build; nothing
 is installed. ``--one-plan`` takes the network in one piece; ``--log`` writes what the builder says, with the second at
@@ -94,8 +94,9 @@ def measured(tensorrt: TensorRt, gpu: Gpu, source: Source, content: bytes, layer
     for name, spec in plan.specs.items():
         address = gpu.buffer(plan.nbytes[name])
         host = gpu.pinned(plan.nbytes[name])
-        values = rng.integers(0, 256, plan.shape(name)) if spec.dtype == np.uint8 else rng.random(plan.shape(name))
-        host.view(spec.dtype)[...] = values.astype(spec.dtype).reshape(-1)
+        values = host.view(spec.dtype)
+        drawn = rng.integers(0, 256, values.size) if spec.dtype == np.uint8 else rng.random(values.size)
+        values[...] = drawn.astype(spec.dtype)
         gpu.upload(address, host)
         plan.at(name, address)
 

@@ -32,13 +32,8 @@ from ffs_ros.weights import WEIGHTS  # noqa: E402
 SIZE = (64, 96)
 INFO = EngineInfo("kernels.engine", "reference", 192.0, 32)
 SETTINGS = Settings("fp16", True, 1.0, 3, None)
-AROUND = {
-    "features": ([], []),
-    "volume": (["cost_volume"], ["channels_last"]),
-    "iteration": (["look_up_convc1"], []),
-    "upsampling": ([], []),
-}
-"""The kernels before and after each part."""
+BEFORE = {"volume_stem": ["cost_volume"], "iteration": ["look_up_convc1"]}
+"""The kernels that run before a part."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +50,7 @@ def module() -> ReferenceTensorRt:
 @pytest.fixture
 def built(module: ReferenceTensorRt, network: Any, tmp_path: Path) -> Built:
     sources = [
-        Source(*part[:5], *([prepared(*call) for call in calls] for calls in part[5:]))
+        Source(*part[:5], *([prepared(*call) for call in calls] for calls in part[5:7]), part.channels_last)
         for part in parts_of(network, kernels=True) or []
     ]
     module.gpu = FakeGpu()
@@ -108,13 +103,11 @@ def check_answers(module: ReferenceTensorRt, network: Any, one: Built, gpu: Fake
 
 def test_it_answers_as_the_whole_graph(module: ReferenceTensorRt, network: Any, built: Built) -> None:
     """Within what halves round; each kernel is in its place."""
-    around = {
-        one.name: tuple([call.kernel for call in calls] for calls in (one.before, one.after)) for one in built.parts
-    }
-    assert around == AROUND
+    assert {one.name: [call.kernel for call in one.before] for one in built.parts if one.before} == BEFORE
+    assert not any(one.after for one in built.parts)
     FakeGpu.kernels.clear()
     check_answers(module, network, built, FakeGpu())
-    assert FakeGpu.kernels == ["cost_volume", "channels_last", "look_up_convc1"]
+    assert FakeGpu.kernels == ["cost_volume", "look_up_convc1"]
 
 
 def test_the_kernels_themselves_answer_so(
@@ -144,9 +137,10 @@ def test_each_kernel_matters(module: ReferenceTensorRt, built: Built, monkeypatc
 def test_nothing_that_kernels_replace_is_built(module: ReferenceTensorRt, network: Any, built: Built) -> None:
     """No tables, no positions, no integers; every input of a plan is an image, or made before; every output is read."""
     graphs = [onnx.load_model_from_string(content) for content in module.built]
-    operators = {node.op_type for one in graphs[1:3] for node in one.graph.node}
+    inner = [one for one in graphs if one.graph.name.startswith(("volume_stem", "context", "iteration"))]
+    operators = {node.op_type for one in inner for node in one.graph.node}
     assert operators.isdisjoint({"Gather", "Floor", "Expand", "Pad", "ConstantOfShape", "Min"})
-    assert sum(len(one.graph.node) for one in graphs[1:3]) < 240
+    assert sum(len(one.graph.node) for one in graphs[1:]) < 400
     made = {"left", "right"}
     read = {"disparity"}
     for part, one in zip(built.parts, graphs, strict=True):
@@ -190,13 +184,13 @@ def test_the_manifest_knows_the_kernels(built: Built, tmp_path: Path) -> None:
 
     def edited(change: Callable[[dict[str, Any]], None]) -> str:
         copy = json.loads(json.dumps(content))
-        change(copy["parts"][1]["before"][0])
+        change(next(part for part in copy["parts"] if part["name"] == "volume_stem")["before"][0])
         manifest_path(path).write_text(json.dumps(copy))
         with pytest.raises(EngineError, match="is not what ffs build-engine wrote") as error:
             read_engine(path)
         return str(error.value)
 
-    assert "part volume calls 'sort', which is no kernel of this version" in edited(
+    assert "part volume_stem calls 'sort', which is no kernel of this version" in edited(
         lambda one: one.update(kernel="sort")
     )
     assert "entries of a kernel are missing" in edited(lambda one: one.pop("writes"))
@@ -219,9 +213,10 @@ def test_kernels_that_do_not_fit_their_plans(
     module: ReferenceTensorRt, built: Built, change: dict[str, Any], fault: str
 ) -> None:
     """A kernel reads and writes behind the ends of what is smaller than it believes: the engine does not open."""
-    volume = built.parts[1]
-    parts = list(built.parts)
-    parts[1] = volume._replace(before=[volume.before[0]._replace(**change)])
+    parts = [
+        part._replace(before=[part.before[0]._replace(**change)]) if part.name == "volume_stem" else part
+        for part in built.parts
+    ]
     with pytest.raises(EngineError, match=fault):
         opened(module, FakeGpu(), built._replace(parts=parts))
     assert FakeGpu.held == 0

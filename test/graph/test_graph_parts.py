@@ -18,6 +18,8 @@ from ffs_ros.weights import GRAPH, WEIGHTS  # noqa: E402
 
 SIZE = (64, 96)
 ITERATIONS = 3
+RESHAPES = 12
+"""Before and behind six convolutions across the planes of a volume: the parts keep volumes as they are."""
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,10 @@ def network() -> Any:
 @pytest.fixture(scope="module")
 def parts(network: Any) -> list[GraphPart]:
     return parts_of(network) or []
+
+
+def iteration_of(parts: list[GraphPart]) -> GraphPart:
+    return next(part for part in parts if part.name == "iteration")
 
 
 def pair() -> dict[str, np.ndarray]:
@@ -51,11 +57,13 @@ def test_the_parts_run_one_after_the_other_are_the_network(network: Any, parts: 
 
 def test_each_part_is_there_once(network: Any, parts: list[GraphPart]) -> None:
     """One iteration does for three; nodes, weights and notes are those of the whole."""
-    assert [(part.name, part.repeat) for part in parts] == [
-        ("features", 1), ("volume", 1), ("iteration", ITERATIONS), ("upsampling", 1)
+    assert [part.name for part in parts] == [
+        "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "context", "iteration",
+        "upsampling",
     ]  # fmt: skip
-    assert sum(part.nodes * part.repeat for part in parts) == len(network.graph.node)
-    carried = parts[2].carried
+    assert [part.repeat for part in parts] == [1] * 7 + [ITERATIONS, 1]
+    assert sum(part.nodes * part.repeat for part in parts) == len(network.graph.node) - RESHAPES
+    carried = iteration_of(parts).carried
     assert len(carried) == 2
     graphs = [onnx.load_model_from_string(part.content) for part in parts]
     for one in graphs:
@@ -63,7 +71,7 @@ def test_each_part_is_there_once(network: Any, parts: list[GraphPart]) -> None:
         assert {(entry.key, entry.value) for entry in one.metadata_props} == {
             (entry.key, entry.value) for entry in network.metadata_props
         }
-    iteration = graphs[2].graph
+    iteration = onnx.load_model_from_string(iteration_of(parts).content).graph
     assert {one.name for one in iteration.output} == set(carried.values())
     assert set(carried) < {one.name for one in iteration.input}
     weights = [{one.name for one in graph.graph.initializer} for graph in graphs]
@@ -78,7 +86,7 @@ def test_the_halves_of_an_fp16_graph_stay_halves() -> None:
     assert parts is not None
     types = {
         len(one.type.tensor_type.shape.dim) and one.type.tensor_type.shape.dim[1].dim_value: one.type.tensor_type
-        for one in onnx.load_model_from_string(parts[2].content).graph.output
+        for one in onnx.load_model_from_string(iteration_of(parts).content).graph.output
     }
     assert {channels: kind.elem_type for channels, kind in types.items()} == {
         1: onnx.TensorProto.FLOAT, 60: onnx.TensorProto.FLOAT16
@@ -89,7 +97,7 @@ def test_a_single_iteration_carries_nothing() -> None:
     """It runs once, and upsampling reads its own outputs."""
     parts = parts_of(build_model(open_checkpoint(WEIGHTS).tensors, SIZE, 1))
     assert parts is not None
-    assert (parts[2].repeat, parts[2].carried) == (1, {})
+    assert (iteration_of(parts).repeat, iteration_of(parts).carried) == (1, {})
 
 
 def changed(network: Any, change: Any) -> Any:
@@ -183,7 +191,7 @@ def test_of_two_iterations_the_second_reads_an_old_value() -> None:
     first, second = (
         [one for one in two.graph.node if one.name.startswith(f"iteration_{number}/")] for number in (1, 2)
     )
-    carried, _ = parts[2].carried.items()
+    carried, _ = iteration_of(parts).carried.items()
     readers = [
         (at, place) for at, node in enumerate(first) for place, name in enumerate(node.input) if name == carried[0]
     ]

@@ -17,7 +17,6 @@
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-#include "channels_last.cu"
 #include "cost_volume.cu"
 #include "look_up_convc1.cu"
 
@@ -85,7 +84,6 @@ struct Kernel {
 std::map<std::string, Kernel> kernels = {
 #define KERNEL(name) {#name, {binder(name)}}
     KERNEL(cost_volume),
-    KERNEL(channels_last),
     KERNEL(look_up_convc1),
 };
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import kernel_twins as twins
 from kernel_device import Device
-from kernel_twins import PLANES, SAMPLES, close
+from kernel_twins import PLANES, SAMPLES, STORED, close
 
 from ffs_ros.engine.kernel_calls import KERNELS
 from ffs_ros.graph.kernel_nodes import packed
@@ -105,16 +105,13 @@ class Bench:
         self.run("cost_volume", "cost_volume", size, (features, projected), expected, nbytes, timed)
 
         volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns)
-        stored = twins.stored(volume)
-        nbytes = 2 * (volume.size + stored.size)
-        self.run("channels_last", "channels_last", size, (volume,), stored, nbytes, timed)
 
         weight, bias = halves(56, SAMPLES, scale=0.05), RANDOM.standard_normal(56, np.float32)
         for kind in (scene, anything):
             disparity = kind(*size)
             samples = twins.look_up(disparity, volume, pairs)
             samples[~np.isfinite(disparity)] = np.nan
-            given = disparity, stored, pairs, packed(weight), bias
+            given = disparity, twins.last(volume, STORED), pairs, packed(weight), bias
             nbytes = pixels * (4 + 20 * 64 + 20 * 2 + 2 * 56)
             wanted = twins.evidence(samples, weight, bias)
             self.run(f"look_up_convc1, {kind.__name__}", "look_up_convc1", size, given, wanted, nbytes, timed, 2e-3)

@@ -21,7 +21,7 @@ COMPUTE_CAPABILITY = (8, 0)
 """The least that they run on: they use tensor cores on halves, with fp32 sums."""
 _FOLDER = Path(__file__).with_name("kernels")
 _INCLUDED = '#include "halves.cuh"\n'
-_PLANES, _STORED, _FEATURES, _PROJECTED, _EVIDENCE = 48, 32, 224, 12, 56
+_PLANES, _STORED, _FEATURES, _PROJECTED, _EVIDENCE, _WRITTEN = 48, 32, 224, 12, 56, 64
 _SAMPLES = 2 * 9 * _STORED
 
 
@@ -61,7 +61,10 @@ def _cost_volume(batch: int, rows: int, columns: int) -> Launch:
 
 
 def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
-    """What is around the disparity in the geometry volume and the correlation of all pairs, through ``convc1``."""
+    """What is around the disparity in the geometry volume and the correlation of all pairs, through ``convc1``.
+
+    And the disparity, in halves, which more than one layer reads with the channels last.
+    """
     pixels = batch * rows * columns
     return Launch(
         [
@@ -69,7 +72,7 @@ def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
             _halves(batch, _PLANES, rows, columns, _STORED),
             _halves(batch, rows, columns, columns),
         ],
-        _halves(batch, rows, columns, _EVIDENCE),
+        _halves(batch, rows, columns, _WRITTEN),
         (_ceil(pixels, 32), 1, 1),
         256,
         (pixels, rows * columns, columns),

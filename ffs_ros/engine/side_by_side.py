@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ffs_ros.engine.cuda import Gpu, opened_gpu
 from ffs_ros.engine.timing_cache import keeping
-from ffs_ros.engine.trt_build import STOPPED, Planned, Refused, Settings, Source, planned
+from ffs_ros.engine.trt_build import STOPPED, Planned, Refused, Settings, Source, in_turn
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import EngineError
 from ffs_ros.parallel import cores
@@ -66,17 +66,18 @@ class _Order(NamedTuple):
     runtime: str
     gpu_index: int
     onnx: Path
-    source: Source
+    sources: list[Source]
     settings: Settings
     takes_images: bool
+    """The first of them."""
 
 
 class _Worker(NamedTuple):
-    place: int
-    """Of its source among all."""
+    places: list[int]
+    """Of its sources among all."""
     process: subprocess.Popen[bytes]
     connection: Connection
-    """Gives shares of the part, 0 to 1, at last a ``Planned`` or what was raised; its end ends the worker."""
+    """Gives shares of its work, 0 to 1, at last what it made or what was raised; its end ends the worker."""
 
 
 def side_by_side(
@@ -89,39 +90,47 @@ def side_by_side(
     settings: Settings,
     report: Callable[[float], bool],
 ) -> list[Planned]:
-    """A plan of each source, in their order; up to ``jobs`` are built at the same time. The rest is ``build``'s.
+    """A plan of each source, in their order; up to ``jobs`` parts are built at the same time. The rest is ``build``'s.
 
-    The largest are begun first. Whatever ends this early ends all workers. Raises EngineError, also when one of them
-    dies.
+    The plans of one part (``decoder.1``, ``decoder.2``) are small, and a builder takes seconds to start, so one worker
+    builds them. The largest parts are begun first. Whatever ends this early ends all workers. Raises EngineError, also
+    when one of them dies.
     """
-    nodes = [source.nodes for source in sources]
-    shares, plans = [0.0] * len(sources), dict[int, Planned]()
-    waiting = sorted(range(len(sources)), key=nodes.__getitem__)
-    running: dict[Connection, _Worker] = {}
+    parts: dict[str, list[int]] = {}
+    for place, source in enumerate(sources):
+        parts.setdefault(source.name.partition(".")[0], []).append(place)
+    nodes = {name: sum(sources[place].nodes for place in places) for name, places in parts.items()}
+    shares, plans = dict.fromkeys(parts, 0.0), dict[int, Planned]()
+    waiting = sorted(parts, key=nodes.__getitem__)
+    running: dict[Connection, tuple[str, _Worker]] = {}
     try:
-        while report(sum(share * own for share, own in zip(shares, nodes, strict=True)) / sum(nodes)):
+        while report(sum(share * nodes[name] for name, share in shares.items()) / sum(nodes.values())):
             if len(plans) == len(sources):
                 return [plans[place] for place in range(len(sources))]
-            new = [_begun(waiting.pop()) for _ in range(min(len(waiting), jobs - len(running)))]
-            running.update({worker.connection: worker for worker in new})
-            for place, _, connection in new:
-                order = _Order(tensorrt.runtime, gpu_index, onnx, sources[place], settings, takes_images=place == 0)
+            new = [waiting.pop() for _ in range(min(len(waiting), jobs - len(running)))]
+            begun = [(name, _begun(parts[name])) for name in new]
+            running.update({worker.connection: (name, worker) for name, worker in begun})
+            for _, (places, _, connection) in begun:
+                own = [sources[place] for place in places]
+                order = _Order(tensorrt.runtime, gpu_index, onnx, own, settings, takes_images=0 in places)
                 with suppress(OSError):  # one that is dead already is found below
                     connection.send(order)
             ready = wait([*running], _LOOK_EVERY_s)
-            for worker in [worker for connection, worker in running.items() if connection in ready]:
-                said = _said(worker, sources[worker.place].name)
-                if isinstance(said, Planned):
-                    plans[worker.place], shares[worker.place] = said, 1.0
-                    _end([running.pop(worker.connection)])
+            for name, worker in [one for connection, one in running.items() if connection in ready]:
+                said = _said(worker, name)
+                if isinstance(said, float):
+                    shares[name] = said
                 else:
-                    shares[worker.place] = said
+                    plans.update(zip(worker.places, said, strict=True))
+                    shares[name] = 1.0
+                    del running[worker.connection]
+                    _end([worker])
         raise Refused(STOPPED)
     finally:
-        _end(running.values())
+        _end(worker for _, worker in running.values())
 
 
-def _begun(place: int) -> _Worker:
+def _begun(places: list[int]) -> _Worker:
     """A new process that waits for its order."""
     ours, theirs = Pipe()
     process = subprocess.Popen(
@@ -131,7 +140,7 @@ def _begun(place: int) -> _Worker:
         start_new_session=True,  # a terminal's Ctrl-C is for us, who end our workers
     )
     theirs.close()
-    return _Worker(place, process, ours)
+    return _Worker(places, process, ours)
 
 
 def _said(worker: _Worker, name: str) -> Any:
@@ -179,7 +188,7 @@ def work(descriptor: int) -> None:
     except (EOFError, OSError):
         return
     threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
-    answer: Planned | ExceptionWithTraceback
+    answer: list[Planned] | ExceptionWithTraceback
     try:
         answer = _built(order, partial(_tell, connection))
     except Exception as error:  # raised again in the parent
@@ -202,10 +211,6 @@ def _tell(connection: Connection, share: float) -> bool:
     return True
 
 
-def _built(order: _Order, report: Callable[[float], bool]) -> Planned:
+def _built(order: _Order, report: Callable[[float], bool]) -> list[Planned]:
     tensorrt, gpu = imported(order.runtime), opened_gpu(order.gpu_index)
-    with gpu.current():
-        builder = tensorrt.trt.Builder(tensorrt.logger)
-        return planned(
-            tensorrt, builder, gpu, order.onnx, order.source, order.settings, report, order.takes_images
-        )  # fmt: skip
+    return in_turn(tensorrt, gpu, order.onnx, order.sources, order.settings, report, order.takes_images)

@@ -105,16 +105,22 @@ Plans = Callable[[TensorRt, Gpu | None, Path, Sequence[Source], Settings, Report
 
 
 def in_turn(
-    tensorrt: TensorRt, gpu: Gpu | None, onnx: Path, sources: Sequence[Source], settings: Settings, report: Report
+    tensorrt: TensorRt,
+    gpu: Gpu | None,
+    onnx: Path,
+    sources: Sequence[Source],
+    settings: Settings,
+    report: Report,
+    takes_images: bool = True,
 ) -> list[Planned]:
-    """One plan after the other, in this process."""
+    """One plan after the other, in this process; the first takes the images."""
     nodes, done = sum(source.nodes for source in sources), 0
     plans: list[Planned] = []
     with nullcontext() if gpu is None else gpu.current():
         builder = tensorrt.trt.Builder(tensorrt.logger)  # takes seconds, so one for all
         for source in sources:
             share = partial(_overall, report, done / nodes, source.nodes / nodes)
-            plans.append(planned(tensorrt, builder, gpu, onnx, source, settings, share, takes_images=not plans))
+            plans.append(planned(tensorrt, builder, gpu, onnx, source, settings, share, takes_images and not plans))
             done += source.nodes
             if not report(done / nodes):
                 raise Refused(STOPPED)

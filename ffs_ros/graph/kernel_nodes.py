@@ -22,6 +22,8 @@ STORED = 32
 LINEAR = {"cost_volume": (0, 1), "look_up_convc1": (0, 2)}
 """Which of what a kernel reads lies in memory as its shape says; elsewhere the channels of a place lie side by side."""
 _FEATURES, _PROJECTED, _EVIDENCE = 224, 12, 56
+_WRITTEN = 64
+"""Channels that the look-up writes: evidence, the disparity that it was made of, and zeros."""
 _CONVC1 = "update_block.encoder.convc1"
 _OUTPUT_TILE, _SAMPLE_STEP = 8, 16
 """Outputs and samples of one product on a tensor core (``mma.m16n8k16``)."""
@@ -65,9 +67,17 @@ class _Rewrite:
         self._put(cost, self._kernel("cost_volume", concat, [features, projected], cost))
         self.nodes.remove(concat)
         constants = self._convc1()
-        evidence = [node.input[0] for node in self._readers("update_block.encoder.convc2.weight")]
-        for made in evidence:
-            self._put_look_up(made, geometry, pairs, constants)
+        of_evidence, of_disparity = (
+            self._readers(f"update_block.encoder.{name}.weight") for name in ("convc2", "convd1")
+        )
+        wide = self._widened(of_evidence[0], slice(0, _EVIDENCE)), self._widened(of_disparity[0], slice(_EVIDENCE, 57))
+        for reader, other in zip(of_evidence, of_disparity, strict=True):
+            evidence = reader.input[0]
+            self._put_look_up(evidence, other.input[0], geometry, pairs, constants)
+            reader.input[1], other.input[0], other.input[1] = wide[0], evidence, wide[1]
+            self.types[evidence] = helper.make_tensor_value_info(
+                evidence, TensorProto.FLOAT16, [batch, _WRITTEN, rows, columns]
+            )
         self._finish()
 
     def _readers(self, weight: str) -> list[onnx.NodeProto]:
@@ -134,7 +144,16 @@ class _Rewrite:
         node, scope = self.makers[projected], self.makers[features].name.rpartition("/")[0]
         node.name = f"{scope}/{node.name.rpartition('/')[2]}"
 
-    def _put_look_up(self, evidence: str, geometry: str, pairs: str, constants: list[str]) -> None:
+    def _widened(self, conv: onnx.NodeProto, channels: slice) -> str:
+        """The name of a convolution's weight for what the look-up writes, a new initializer."""
+        weight = self._array(conv.input[1])
+        wide = np.zeros((weight.shape[0], _WRITTEN, *weight.shape[2:]), weight.dtype)
+        wide[:, channels] = weight
+        name = f"{conv.input[1]}.of_evidence"
+        self.model.graph.initializer.append(numpy_helper.from_array(wide, name))
+        return name
+
+    def _put_look_up(self, evidence: str, seen: str, geometry: str, pairs: str, constants: list[str]) -> None:
         transpose = self._maker(evidence)
         batch, rows, columns = self.size
         if transpose.op_type != "Transpose":
@@ -143,7 +162,7 @@ class _Rewrite:
         self._expect(made, TensorProto.FLOAT16, batch, rows, columns, _EVIDENCE)
         scope = transpose.name.split("/")[0]
         read = {name for name in self._read_inside(made, scope) if not self._of_tables(name)}
-        if len(read) != 1:
+        if len(read) != 1 or list(self._maker(seen).input) != [*read]:
             raise _NotThere
         (disparity,) = read
         self._expect(disparity, TensorProto.FLOAT, batch, 1, rows, columns)

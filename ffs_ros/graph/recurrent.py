@@ -1,47 +1,70 @@
-"""One iteration: look around the current disparity, update the hidden state, correct the disparity."""
+"""One iteration: look around the current disparity, update the hidden state, correct the disparity.
+
+The hidden state and the GRU's first layer have channels of zeros (``filled``): zeros in, zeros out.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ffs_ros.graph.builder import Builder, Size
-from ffs_ros.graph.context import SEEN, Context
-from ffs_ros.graph.layers import conv, conv_with, gelu
+from ffs_ros.graph.context import DRIVE, HIDDEN, SEEN, Context
+from ffs_ros.graph.layers import conv, conv_with, filled, gelu
 from ffs_ros.graph.lookup import Tables, looked_up
-
-HIDDEN = 60
 
 
 def iteration(b: Builder, disparity: str, hidden: str, context: Context, tables: Tables, size: Size) -> tuple[str, str]:
-    """The next disparity [B,1,H/4,W/4], in pixels at 1/4, always fp32, and hidden state [B,60,H/4,W/4]."""
+    """The next disparity [B,1,H/4,W/4], in pixels at 1/4, always fp32, and hidden state [B,64,H/4,W/4]."""
     seen = b.lower(disparity)
     with b.scope("motion"):
         motion = motion_features(b, looked_up(b, tables, disparity, b.grid(size, 4)), seen)
     with b.scope("gru"):
-        hidden = updated(b, hidden, motion, seen, context)
+        hidden = updated(b, hidden, motion, context)
     with b.scope("head"):
         return b.add(disparity, b.full(correction(b, hidden))), hidden
 
 
 def motion_features(b: Builder, evidence: str, disparity: str) -> str:
-    """[B,48,H/4,W/4] of what was looked up, [B,56,H/4,W/4], and of the disparity."""
+    """[B,50,H/4,W/4]: 48 of what was looked up, [B,56,H/4,W/4], and of the disparity; and the disparity.
+
+    That comes in two channels, above and below 0, which all these layers and their ReLUs hand on: joining it to the 48
+    would be another pass over them.
+    """
     encoder = "update_block.encoder"
     cost = b.relu(conv(b, evidence, f"{encoder}.convc2"))
-    flow = b.relu(conv(b, b.relu(conv(b, disparity, f"{encoder}.convd1")), f"{encoder}.convd2"))
-    return b.relu(conv(b, b.concat([cost, flow], axis=1), f"{encoder}.conv"))
+    weight, bias = (b.tensors[f"{encoder}.convd1.{part}"] for part in ("weight", "bias"))
+    above_and_below = np.zeros((2, *weight.shape[1:]), np.float32)
+    above_and_below[:, 0, 3, 3] = 1, -1
+    weight, bias = np.concatenate([weight, above_and_below]), np.pad(bias, [(0, 2)])
+    flow = b.relu(conv_with(b, disparity, f"{encoder}.convd1", weight, bias))
+    flow = b.relu(handing_on(b, flow, f"{encoder}.convd2"))
+    return b.relu(handing_on(b, b.concat([cost, flow], axis=1), f"{encoder}.conv"))
 
 
-def updated(b: Builder, hidden: str, motion: str, disparity: str, context: Context) -> str:
+def handing_on(b: Builder, x: str, name: str) -> str:
+    """The convolution ``name``, 3x3, and behind its channels the last two of ``x``."""
+    weight, bias = (b.tensors[f"{name}.{part}"] for part in ("weight", "bias"))
+    outputs, inputs = weight.shape[:2]
+    handed = np.zeros((outputs + 2, inputs + 2, 3, 3), np.float32)
+    handed[[outputs, outputs + 1], [inputs, inputs + 1], 1, 1] = 1
+    weight = np.pad(weight, [(0, 2), (0, 2), (0, 0), (0, 0)]) + handed
+    return conv_with(b, x, name, weight, np.pad(bias, [(0, 2)]))
+
+
+def updated(b: Builder, hidden: str, motion: str, context: Context) -> str:
     """The next hidden state: two GRUs, with kernels 1x1 and 3x3, blended by the attention.
 
     The first layer takes context, motion and disparity side by side. It is linear before its ReLU, so the context has a
     convolution of its own, whose result is the same in all iterations.
     """
     gru = "update_block.gru04"
-    weight = b.tensors[f"{gru}.conv0.0.weight"][:, SEEN:]
-    x = conv_with(b, b.concat([motion, disparity], axis=1), f"{gru}.conv0.motion", weight, None)
+    weight = filled(b.tensors[f"{gru}.conv0.0.weight"][:, SEEN:], 0, DRIVE)
+    weight = np.concatenate([weight, weight[:, -1:] * -1.0], 1)  # of the disparity below 0
+    x = conv_with(b, motion, f"{gru}.conv0.motion", weight, None)
     x = b.relu(b.add(x, context.drive))
-    y = b.relu(conv(b, b.concat([x, hidden], axis=1), f"{gru}.conv1.0"))
+    weight, bias = (b.tensors[f"{gru}.conv1.0.{part}"] for part in ("weight", "bias"))
+    weight = filled(weight, 1, DRIVE, HIDDEN)
+    y = b.relu(conv_with(b, b.concat([x, hidden], axis=1), f"{gru}.conv1.0", weight, bias))
     small, large = (gated_unit(b, hidden, x, y, f"{gru}.{size}_gru") for size in ("small", "large"))
     return b.add(large, b.mul(context.attention, b.sub(small, large)))
 
@@ -49,17 +72,22 @@ def updated(b: Builder, hidden: str, motion: str, disparity: str, context: Conte
 def gated_unit(b: Builder, hidden: str, x: str, y: str, name: str) -> str:
     """(1 - z) h + z q, with the gates z and r in one convolution."""
     weight, bias = (
-        np.concatenate([b.tensors[f"{name}.conv{gate}.{part}"] for gate in "zr"]) for part in ("weight", "bias")
+        filled(np.concatenate([b.tensors[f"{name}.conv{gate}.{part}"] for gate in "zr"]), 0, HIDDEN, HIDDEN)
+        for part in ("weight", "bias")
     )
-    update, reset = b.split(b.sigmoid(conv_with(b, y, f"{name}.convzr", weight, bias)), [HIDDEN, HIDDEN], axis=1)
-    candidate = b.tanh(conv(b, b.concat([b.mul(reset, hidden), x], axis=1), f"{name}.convq"))
+    gates = b.sigmoid(conv_with(b, y, f"{name}.convzr", weight, bias))
+    update, reset = b.split(gates, [HIDDEN[1]] * 2, axis=1)
+    weight, bias = (filled(b.tensors[f"{name}.convq.{part}"], 0, HIDDEN) for part in ("weight", "bias"))
+    weight = filled(weight, 1, HIDDEN, DRIVE)
+    candidate = b.tanh(conv_with(b, b.concat([b.mul(reset, hidden), x], axis=1), f"{name}.convq", weight, bias))
     return b.add(hidden, b.mul(update, b.sub(candidate, hidden)))
 
 
 def correction(b: Builder, hidden: str) -> str:
     """What is added to the disparity: [B,1,H/4,W/4]."""
     head = "update_block.disp_head.conv"
-    x = b.relu(conv(b, hidden, f"{head}.0"))
+    weight, bias = (b.tensors[f"{head}.0.{part}"] for part in ("weight", "bias"))
+    x = b.relu(conv_with(b, hidden, f"{head}.0", filled(weight, 1, HIDDEN), bias))
     for block in (2, 3):
         x = b.add(x, wide_block(b, x, f"{head}.{block}"))
     return conv(b, x, f"{head}.4")

@@ -109,6 +109,17 @@ def test_the_largest_begin(log: Path) -> None:
     assert [part.name for part in built.parts] == list(sizes)
 
 
+def test_the_plans_of_a_part_share_a_worker(log: Path) -> None:
+    """A builder takes longer to start than a small plan to build."""
+    sizes = {"features": 2, "decoder.1": 1, "decoder.2": 1, "iteration": 1, "decoder.3": 1}
+    built = made([source(name, nodes) for name, nodes in sizes.items()], jobs=1)
+    assert names(log) == ["decoder.1", "decoder.2", "decoder.3", "features", "iteration"]
+    assert len(set(pids(log)[:3])) == 1
+    assert len(set(pids(log))) == 3
+    assert [part.name for part in built.parts] == list(sizes)
+    assert built.plan == b"".join(f"plan of {name};".encode() for name in sizes)
+
+
 @pytest.mark.parametrize("monitor", [False, True])
 def test_progress(log: Path, monkeypatch: pytest.MonkeyPatch, monitor: bool) -> None:
     """By the nodes of the parts that are done; and of those under way where the runtime tells."""

@@ -112,8 +112,8 @@ class Bench:
             samples = twins.look_up(disparity, volume, pairs)
             samples[~np.isfinite(disparity)] = np.nan
             given = disparity, twins.last(volume, STORED), pairs, packed(weight), bias
-            nbytes = pixels * (4 + 20 * 64 + 20 * 2 + 2 * 56)
-            wanted = twins.evidence(samples, weight, bias)
+            nbytes = pixels * (4 + 20 * 64 + 20 * 2 + 2 * 64)
+            wanted = twins.with_disparity(twins.evidence(samples, weight, bias), disparity)
             self.run(f"look_up_convc1, {kind.__name__}", "look_up_convc1", size, given, wanted, nbytes, timed, 2e-3)
 
 

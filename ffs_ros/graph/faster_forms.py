@@ -1,20 +1,54 @@
-"""Convolutions across the planes of a volume, two-dimensional in the graph, as three-dimensional ones again.
+"""Convolutions of our graph in forms that TensorRT computes faster, and CPUs slower.
 
-The graph has them so because runtimes on CPUs have faster ones (``filtering.reduced``). TensorRT keeps the channels of
-a place of a volume side by side; a reshape wants them apart, so each of these cost two passes over a volume.
+Across the planes of a volume: two-dimensional in the graph (``filtering.reduced``), three-dimensional here. TensorRT
+keeps the channels of a place of a volume side by side; a reshape wants them apart, so each of these cost two passes
+over a volume.
+
+Depthwise with large kernels: dense here, with zeros between the channels. Tensor cores do 36 times the arithmetic in
+less time than TensorRT 8.6's depthwise kernel takes (7x7, 36 channels at 120x160: 32 us on an H200).
 """
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
+
+_LARGE_KERNEL = 7
+_FEW_CHANNELS = 64
 
 
-def three_dimensional(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which each of them takes and gives the volume as it is."""
+def in_faster_forms(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that computes the same."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    graph = copy.graph
+    _across_planes(copy.graph)
+    _depthwise(copy.graph)
+    return copy
+
+
+def _depthwise(graph: onnx.GraphProto) -> None:
+    weights = {one.name: one for one in graph.initializer}
+    for conv in list(graph.node):
+        weight = weights.get(conv.input[1]) if conv.op_type == "Conv" else None
+        if weight is None:
+            continue
+        channels, own, *kernel = weight.dims
+        group = next((fact for fact in conv.attribute if fact.name == "group"), None)
+        large = own == 1 and channels <= _FEW_CHANNELS and min(kernel) >= _LARGE_KERNEL
+        if group is None or group.i != channels or not large:
+            continue
+        name = f"{weight.name}.dense"
+        if name not in weights:
+            array = numpy_helper.to_array(weight)
+            dense = np.zeros((channels, channels, *kernel), array.dtype)
+            dense[range(channels), range(channels)] = array[:, 0]
+            weights[name] = numpy_helper.from_array(dense, name)
+            graph.initializer.append(weights[name])
+        conv.input[1], group.i = name, 1
+
+
+def _across_planes(graph: onnx.GraphProto) -> None:
     makers = {name: node for node in graph.node for name in node.output}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
@@ -22,7 +56,7 @@ def three_dimensional(model: onnx.ModelProto) -> onnx.ModelProto:
             readers.setdefault(name, []).append(node)
     weights = {one.name: one for one in graph.initializer}
     gone: set[str] = set()
-    for conv in graph.node:
+    for conv in list(graph.node):
         found = _surroundings(conv, makers, readers, weights)
         if found is None:
             continue
@@ -42,7 +76,6 @@ def three_dimensional(model: onnx.ModelProto) -> onnx.ModelProto:
     kept = [one for one in graph.value_info if one.name not in gone]
     graph.ClearField("value_info")
     graph.value_info.extend(kept)
-    return copy
 
 
 def _surroundings(

@@ -88,23 +88,29 @@ def close(found, expected, absolute=1e-6):
 
 
 def run_twin(name, arrays, numbers):
-    """A kernel on its arguments, bytes on a GPU of arrays: writes into the last."""
-    halves = [one.view(np.float16) for one in arrays]
+    """A kernel on its arguments, the bytes of buffers on a GPU, which may be longer: writes into the last."""
+    halves = [one[: one.size // 2 * 2].view(np.float16) for one in arrays]
     if name == "cost_volume":
         batch, rows, columns = numbers
         features, projected = (
-            halves[at].reshape(2 * batch, channels, rows, columns) for at, channels in ((0, 224), (1, 12))
+            first(halves[at], 2 * batch, channels, rows, columns) for at, channels in ((0, 224), (1, 12))
         )
         result = np.moveaxis(cost_volume(features, projected), 1, -1)
     else:
         pixels, area, columns = numbers
         grid = pixels // area, area // columns, columns
-        volume = halves[1].reshape(grid[0], PLANES, *grid[1:], STORED)
-        pairs = halves[2].reshape(*grid, columns)
-        disparity = arrays[0].view(np.float32).reshape(grid)
+        volume = first(halves[1], grid[0], PLANES, *grid[1:], STORED)
+        pairs = first(halves[2], *grid, columns)
+        disparity = first(arrays[0][: 4 * pixels].view(np.float32), *grid)
         samples = look_up(disparity, np.moveaxis(volume[..., :CHANNELS], -1, 1), pairs)
         result = with_disparity(evidence(samples, unpacked(halves[3]), arrays[4].view(np.float32)), disparity)
-    halves[-1][...] = result.astype(np.float16).reshape(-1)
+    with np.errstate(over="ignore"):
+        halves[-1][: result.size] = result.astype(np.float16).reshape(-1)
+
+
+def first(array, *shape):
+    """What a buffer has of a tensor."""
+    return array[: int(np.prod(shape))].reshape(shape)
 
 
 def unpacked(halves):

@@ -23,6 +23,7 @@ from ffs_ros.engine import STAGES, EngineInfo, TensorSpec
 from ffs_ros.engine.contract import check_feeds, described
 from ffs_ros.engine.cuda import Gpu, Laps, Replay, opened_gpu
 from ffs_ros.engine.kernel_calls import Ready
+from ffs_ros.engine.lifetimes import sharing
 from ffs_ros.engine.manifest import (
     OWED,
     PASSED,
@@ -94,23 +95,25 @@ class TrtEngine:
                 step.after.extend(Ready(self._gpu, call, next(content)) for call in part.after)
             if fault := misfit(self._steps):
                 raise EngineError(f"the plans of engine '{self.info.name}' do not fit together: {fault}; {_AGAIN}")
-            sizes = tensor_bytes(self._steps)
-            carried = {name for part in self._parts if part.repeat > 1 for name in part.carried.values()}
-            scratch = max(one.scratch_bytes for one in self._plans)
-            needed += scratch + sum(sizes.values()) + sum(sizes[name] for name in carried)
-
-            shared = self._gpu.buffer(max(scratch, 1))
-            for one in self._plans:
-                one.use_scratch(shared, scratch)
-            self._addresses = {name: self._gpu.buffer(size) for name, size in sizes.items()}
-            # What one run reads the next must not write: they take turns with a second buffer.
-            self._spare = {name: self._gpu.buffer(sizes[name]) for name in sorted(carried)}
-
             specs = {name: spec for one in self._plans for name, spec in one.specs.items()}
             made = {name for one in self._steps for name in one.outputs}
             read = dict.fromkeys(name for one in self._plans for name in one.inputs)
             self.inputs: Mapping[str, TensorSpec] = {name: specs[name] for name in read if name not in made}
             self.outputs: Mapping[str, TensorSpec] = {name: specs[name] for name in self._plans[-1].outputs}
+
+            sizes = tensor_bytes(self._steps)
+            groups = sharing(self._steps, sizes, {*self.inputs, *self.outputs})
+            carried = {name for part in self._parts if part.repeat > 1 for name in part.carried.values()}
+            scratch = max(one.scratch_bytes for one in self._plans)
+            needed += scratch + sum(sizes[largest] for largest, *_ in groups) + sum(sizes[name] for name in carried)
+
+            shared = self._gpu.buffer(max(scratch, 1))
+            for one in self._plans:
+                one.use_scratch(shared, scratch)
+            buffers = [self._gpu.buffer(sizes[largest]) for largest, *_ in groups]
+            self._addresses = {name: at for group, at in zip(groups, buffers, strict=True) for name in group}
+            # What one run reads the next must not write: they take turns with a second buffer.
+            self._spare = {name: self._gpu.buffer(sizes[name]) for name in sorted(carried)}
             self._limits = {name: one.limits[name] for one in self._plans for name in one.inputs if name in self.inputs}
             self._pinned = {name: self._gpu.pinned(sizes[name]) for name in (*self.inputs, *self.outputs)}
             if all(None not in spec.shape for spec in self.inputs.values()):

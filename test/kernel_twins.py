@@ -24,6 +24,18 @@ def cost_volume(features, projected):
     return volume
 
 
+def finer(coarse, volume):
+    """[B,28,48,H,W] from [B,28,12,ceil(H/4),ceil(W/4)] and [B,28,48,H,W]."""
+    x = coarse.astype(np.float32)
+    for axis in (2, 3, 4):
+        length = x.shape[axis]
+        position = np.clip((np.arange(4 * length, dtype=np.float32) + 0.5) / 4 - 0.5, 0, length - 1)
+        below = np.floor(position).astype(int)
+        above, share = np.minimum(below + 1, length - 1), (position - below).reshape(-1, *[1] * (4 - axis))
+        x = (1 - share) * x.take(below, axis) + share * x.take(above, axis)
+    return volume.astype(np.float32) + x[..., : volume.shape[3], : volume.shape[4]]
+
+
 def look_up(disparity, volume, pairs):
     """[B,H,W,2,9,32] from [B,H,W], [B,28,48,H,W] and [B,H,W,W]."""
     batch, rows, columns = disparity.shape
@@ -67,10 +79,10 @@ def with_disparity(evidence, disparity):
     return np.concatenate([evidence, seen[..., None], np.zeros((*disparity.shape, 7), np.float32)], -1)
 
 
-def last(x, stored):
-    """[B,C,...] with the channels last, padded with NaN, which nobody may read."""
+def last(x, stored, fill=np.nan):
+    """[B,C,...] with the channels last, padded: with NaN what nobody may read."""
     x = np.moveaxis(x, 1, -1)
-    padding = np.full((*x.shape[:-1], stored - x.shape[-1]), np.nan, x.dtype)
+    padding = np.full((*x.shape[:-1], stored - x.shape[-1]), fill, x.dtype)
     return np.concatenate([x, padding], axis=-1)
 
 
@@ -96,6 +108,14 @@ def run_twin(name, arrays, numbers):
             first(halves[at], 2 * batch, channels, rows, columns) for at, channels in ((0, 224), (1, 12))
         )
         result = np.moveaxis(cost_volume(features, projected), 1, -1)
+    elif name == "four_times_finer":
+        rows, columns = numbers
+        shapes = (PLANES // 4, -(-rows // 4), -(-columns // 4), STORED), (PLANES, rows, columns, STORED)
+        places = zip(halves, (*shapes, shapes[1]), strict=True)
+        batch = min(one.size // int(np.prod(shape)) for one, shape in places)
+        given = [first(one, batch, *shape) for one, shape in zip(halves, shapes)]  # noqa: B905 (not what it writes)
+        found = finer(*(np.moveaxis(one[..., :CHANNELS], -1, 1) for one in given))
+        result = last(found, STORED, 0)
     else:
         pixels, area, columns = numbers
         grid = pixels // area, area // columns, columns

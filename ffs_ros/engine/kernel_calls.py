@@ -23,6 +23,7 @@ _FOLDER = Path(__file__).with_name("kernels")
 _INCLUDED = '#include "halves.cuh"\n'
 _PLANES, _STORED, _FEATURES, _PROJECTED, _EVIDENCE, _WRITTEN = 48, 32, 224, 12, 56, 64
 _SAMPLES = 2 * 9 * _STORED
+_FINER = 4
 
 
 class Call(NamedTuple):
@@ -57,6 +58,19 @@ def _cost_volume(batch: int, rows: int, columns: int) -> Launch:
         (_ceil(columns, 32), rows, batch),
         128,
         (batch, rows, columns),
+    )
+
+
+def _four_times_finer(batch: int, rows: int, columns: int) -> Launch:
+    """What enters the hourglass plus the coarse volume, at 1/16 of the images, interpolated."""
+    fine = _halves(batch, _PLANES, rows, columns, _STORED)
+    coarse = _halves(batch, _PLANES // _FINER, _ceil(rows, _FINER), _ceil(columns, _FINER), _STORED)
+    return Launch(
+        [coarse, fine],
+        fine,
+        (_ceil(columns, 32), _ceil(rows + 2, _FINER), batch * (_PLANES // _FINER + 1)),
+        128,
+        (rows, columns),
     )
 
 
@@ -98,6 +112,7 @@ class Kernel(NamedTuple):
 
 KERNELS = {
     "cost_volume": Kernel(_cost_volume),
+    "four_times_finer": Kernel(_four_times_finer),
     "look_up_convc1": Kernel(_look_up_convc1, (2 * _SAMPLES * _EVIDENCE, 4 * _EVIDENCE)),
 }
 

@@ -53,17 +53,20 @@ def hourglass(b: Builder, x: str, left: Features, size: Size) -> str:
         m2 = basic(b, gated(b, m2, left.f16, f"{up}.out.0"), f"{up}.out.1")
         m2 = basic(b, reduced(b, m2, f"{up}.out.2", s16), f"{up}.out.3")
 
-    up = "cost_agg.post16_to_8"
-    m1 = b.add(doubled(b, m2, f"{up}.upsample.0"), c1)
-    m1 = gated(b, basic(b, m1, f"{up}.out.0"), left.f8, f"{up}.out.1")
-    m1 = reduced(b, m1, f"{up}.out.2", s8)
+    with b.scope("up"):
+        up = "cost_agg.post16_to_8"
+        m1 = b.add(doubled(b, m2, f"{up}.upsample.0"), c1)
+        m1 = gated(b, basic(b, m1, f"{up}.out.0"), left.f8, f"{up}.out.1")
+        m1 = reduced(b, m1, f"{up}.out.2", s8)
 
-    up = "cost_agg.post8_to_4"
-    coarse = doubled_and_quartered(b, m1, "cost_agg.conv1_up", f"{up}.upsample.0")
-    coarse = head_attention(b, coarse, f"{up}.upsample.1.sa.0", s16)
-    y = basic(b, b.add(four_times_finer(b, coarse, s16, s4), x), f"{up}.out.0")
-    z = b.relu(conv(b, y, f"{up}.out.1.conv1", norm=f"{up}.out.1.bn1"))
-    return b.relu(b.add(conv(b, z, f"{up}.out.1.conv2", norm=f"{up}.out.1.bn2"), y))
+        up = "cost_agg.post8_to_4"
+        coarse = doubled_and_quartered(b, m1, "cost_agg.conv1_up", f"{up}.upsample.0")
+        coarse = head_attention(b, coarse, f"{up}.upsample.1.sa.0", s16)
+
+    with b.scope("end"):
+        y = basic(b, b.add(four_times_finer(b, coarse, s16, s4), x), f"{up}.out.0")
+        z = b.relu(conv(b, y, f"{up}.out.1.conv1", norm=f"{up}.out.1.bn1"))
+        return b.relu(b.add(conv(b, z, f"{up}.out.1.conv2", norm=f"{up}.out.1.bn2"), y))
 
 
 def volume_shape(b: Builder, size: Size, scale: int) -> VolumeShape:

@@ -1,4 +1,4 @@
-"""The steps of a graph of ours that CUDA kernels do faster, as nodes of their own: cost volume, and look-up.
+"""The steps of a graph of ours that CUDA kernels do faster, as nodes of their own: cost volume, enlargement, look-up.
 
 They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
 the graph that was exported, which every other runtime runs. The volumes and the evidence have here the shapes that they
@@ -19,8 +19,9 @@ from ffs_ros.graph.volume import PLANES
 DOMAIN = "ffs_ros.kernels"
 STORED = 32
 """Channels that the look-up takes to be in a place of a volume; of geometry there are fewer."""
-LINEAR = {"cost_volume": (0, 1), "look_up_convc1": (0, 2)}
+LINEAR = {"cost_volume": (0, 1), "four_times_finer": (), "look_up_convc1": (0, 2)}
 """Which of what a kernel reads lies in memory as its shape says; elsewhere the channels of a place lie side by side."""
+_FINER = 4
 _FEATURES, _PROJECTED, _EVIDENCE = 224, 12, 56
 _WRITTEN = 64
 """Channels that the look-up writes: evidence, the disparity that it was made of, and zeros."""
@@ -66,6 +67,7 @@ class _Rewrite:
         concat = self.makers[cost]
         self._put(cost, self._kernel("cost_volume", concat, [features, projected], cost))
         self.nodes.remove(concat)
+        self._put_finer()
         constants = self._convc1()
         of_evidence, of_disparity = (
             self._readers(f"update_block.encoder.{name}.weight") for name in ("convc2", "convd1")
@@ -153,6 +155,31 @@ class _Rewrite:
         self.model.graph.initializer.append(numpy_helper.from_array(wide, name))
         return name
 
+    def _put_finer(self) -> None:
+        """In the place of a matrix for each axis, columns first (``resampling.four_times_finer``), and the sum."""
+        total = self._read_by("cost_agg.post8_to_4.out.0.conv.weight")
+        add, (batch, rows, columns) = self._maker(total), self.size
+        if add.op_type != "Add" or rows % _FINER or columns % _FINER:
+            raise _NotThere
+        coarse = PLANES // _FINER, rows // _FINER, columns // _FINER
+        made, volume = add.input
+        for operator, at, length in (
+            ("Reshape", 0, 0), ("MatMul", 1, coarse[0]), ("Reshape", 0, 0), ("MatMul", 1, coarse[1]),
+            ("MatMul", 0, coarse[2]),
+        ):  # fmt: skip
+            node = self._maker(made)
+            if node.op_type != operator:
+                raise _NotThere
+            if length:
+                matrix = self._array(node.input[1 - at])
+                if not np.array_equal(matrix if at else matrix.T, interpolation(length)):
+                    raise _NotThere
+            made = node.input[at]
+        self._expect(made, TensorProto.FLOAT16, batch, CHANNELS, *coarse)
+        self._expect(volume, TensorProto.FLOAT16, batch, CHANNELS, PLANES, rows, columns)
+        self._put(total, self._kernel("four_times_finer", add, [made, volume], total))
+        self.nodes.remove(add)
+
     def _put_look_up(self, evidence: str, seen: str, geometry: str, pairs: str, constants: list[str]) -> None:
         transpose = self._maker(evidence)
         batch, rows, columns = self.size
@@ -222,6 +249,12 @@ class _Rewrite:
             graph.ClearField(field)
             getattr(graph, field).extend(values)
         self.model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+
+
+def interpolation(length: int) -> np.ndarray:
+    """[4 length, length]: ``resampling.interpolation`` of a known length."""
+    centre = np.clip((np.arange(_FINER * length) + 0.5) / _FINER - 0.5, 0, length - 1)
+    return np.maximum(1 - np.abs(centre[:, None] - np.arange(length)), 0)
 
 
 def sample_weight(geometry: np.ndarray, correlation: np.ndarray) -> np.ndarray:

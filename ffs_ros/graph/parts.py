@@ -20,11 +20,12 @@ _PART_OF_SCOPE = {
     "decoder": "decoder_end",
     "decoder/to_16": "decoder_begin",
     "decoder/to_8": "decoder_begin",
-    "volume": "volume_up",
+    "volume": "volume_end",
     "volume/correlation": "volume_stem",
     "volume/concatenation": "volume_stem",
     "volume/stem": "volume_stem",
     "volume/hourglass/down": "volume_down",
+    "volume/hourglass/up": "volume_up",
     "context": "context",
     "tables": "context",
     "upsampling": "upsampling",
@@ -32,8 +33,8 @@ _PART_OF_SCOPE = {
 """The part of a scope, and of those within it that are not here themselves."""
 _ITERATION = "iteration"
 _ORDER = (
-    "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "context", _ITERATION,
-    "upsampling",
+    "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "volume_end", "context",
+    _ITERATION, "upsampling",
 )  # fmt: skip
 _FEWEST_CHANNELS = 8
 """Of a tensor whose channels are kept side by side: runtimes fill up to a multiple of eight."""
@@ -75,8 +76,8 @@ class _NotOurs(Exception):
 def parts_of(model: onnx.ModelProto, kernels: bool = False) -> list[GraphPart] | None:
     """The parts in the order in which they run; None where the graph has open axes or is not ours.
 
-    With ``kernels`` cost volume and look-up are calls between the parts; None also where the graph has no place for
-    them: it is fp32, say.
+    With ``kernels`` cost volume, its enlargement and look-up are calls between the parts; None also where the graph has
+    no place for them: it is fp32, say.
     """
     faster = in_faster_forms(model)
     whole = with_kernels(faster) if kernels else faster

@@ -22,6 +22,7 @@ from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
 from ffs_ros.graph.model import IR_VERSION  # noqa: E402
+from ffs_ros.graph.resampling import four_times_finer  # noqa: E402
 from ffs_ros.graph.volume import cost_volume  # noqa: E402
 
 RANDOM = np.random.default_rng(5)
@@ -62,7 +63,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 12, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 18, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -81,6 +82,19 @@ def test_the_twin_of_the_cost_volume_is_the_graph(size: tuple[int, int, int], ru
     found = run_nodes(lambda b, features: cost_volume(b, features, size_px), weights, {"features": features})
     projected = np.einsum("oi,bihw->bohw", weights["proj_cmb.weight"][:, :, 0, 0], features) + 1
     np.testing.assert_allclose(found, twins.cost_volume(features, projected), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(2, 4, 8), (1, 12, 20)])
+def test_the_twin_of_the_enlargement_is_the_graph(size: tuple[int, int, int], run_nodes: Any) -> None:
+    """With the sum behind it."""
+    batch, rows, columns = size
+    coarse, fine = (12, rows // 4, columns // 4), (48, rows, columns)
+    feeds = {"coarse": normal(batch, 28, *coarse), "volume": normal(batch, 28, *fine)}
+
+    def part(b: Builder, x: str, volume: str) -> str:
+        return b.add(four_times_finer(b, x, coarse, fine), volume)
+
+    np.testing.assert_allclose(run_nodes(part, {}, feeds), twins.finer(*feeds.values()), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -32,7 +32,7 @@ from ffs_ros.weights import WEIGHTS  # noqa: E402
 SIZE = (64, 96)
 INFO = EngineInfo("kernels.engine", "reference", 192.0, 32)
 SETTINGS = Settings("fp16", True, 1.0, 3, None)
-BEFORE = {"volume_stem": ["cost_volume"], "iteration": ["look_up_convc1"]}
+BEFORE = {"volume_stem": ["cost_volume"], "volume_end": ["four_times_finer"], "iteration": ["look_up_convc1"]}
 """The kernels that run before a part."""
 
 
@@ -107,7 +107,7 @@ def test_it_answers_as_the_whole_graph(module: ReferenceTensorRt, network: Any, 
     assert not any(one.after for one in built.parts)
     FakeGpu.kernels.clear()
     check_answers(module, network, built, FakeGpu())
-    assert FakeGpu.kernels == ["cost_volume", "look_up_convc1"]
+    assert FakeGpu.kernels == ["cost_volume", "four_times_finer", "look_up_convc1"]
 
 
 def test_the_kernels_themselves_answer_so(
@@ -141,6 +141,8 @@ def test_nothing_that_kernels_replace_is_built(module: ReferenceTensorRt, networ
     operators = {node.op_type for one in inner for node in one.graph.node}
     assert operators.isdisjoint({"Gather", "Floor", "Expand", "Pad", "ConstantOfShape", "Min"})
     assert sum(len(one.graph.node) for one in graphs[1:]) < 400
+    behind = next(one for one in graphs if one.graph.name.startswith("volume_end"))
+    assert {"MatMul", "Reshape"}.isdisjoint(node.op_type for node in behind.graph.node)
     made = {"left", "right"}
     read = {"disparity"}
     for part, one in zip(built.parts, graphs, strict=True):
@@ -168,6 +170,20 @@ def test_other_graphs_have_no_place_for_kernels(network: Any) -> None:
     other = onnx.ModelProto()
     other.CopyFrom(network)
     next(one for one in other.graph.node if one.name.startswith("tables/MatMul")).name = "volume/MatMul_1"
+    assert parts_of(other, kernels=True) is None
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_another_enlargement_has_no_place_for_a_kernel(network: Any, axis: int) -> None:
+    """By other weights along one axis: columns, rows or planes."""
+    other = onnx.ModelProto()
+    other.CopyFrom(network)
+    product = [one for one in other.graph.node if one.name.startswith("volume/hourglass/end/MatMul")][axis]
+    weight = next(one for one in other.graph.initializer if one.name in product.input)
+    changed = onnx.numpy_helper.to_array(weight).copy()
+    changed[0, 0] = 0.5
+    weight.CopyFrom(onnx.numpy_helper.from_array(changed, weight.name))
+    assert parts_of(network, kernels=True) is not None
     assert parts_of(other, kernels=True) is None
 
 

@@ -58,10 +58,10 @@ def test_the_parts_run_one_after_the_other_are_the_network(network: Any, parts: 
 def test_each_part_is_there_once(network: Any, parts: list[GraphPart]) -> None:
     """One iteration does for three; nodes, weights and notes are those of the whole."""
     assert [part.name for part in parts] == [
-        "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "context", "iteration",
-        "upsampling",
+        "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "volume_end", "context",
+        "iteration", "upsampling",
     ]  # fmt: skip
-    assert [part.repeat for part in parts] == [1] * 7 + [ITERATIONS, 1]
+    assert [part.repeat for part in parts] == [1] * 8 + [ITERATIONS, 1]
     assert sum(part.nodes * part.repeat for part in parts) == len(network.graph.node) - RESHAPES
     carried = iteration_of(parts).carried
     assert len(carried) == 2

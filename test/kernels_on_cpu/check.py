@@ -64,6 +64,18 @@ def volume_case(gpu, batch, rows, columns):
     gpu.free()
 
 
+def finer_case(gpu, batch, rows, columns):
+    coarse, volume = (
+        halves(batch, 28, 12, -(-rows // 4), -(-columns // 4), scale=3),
+        halves(batch, 28, PLANES, rows, columns),
+    )
+    expected = last(twins.finer(coarse, volume), STORED, 0)
+    given = last(coarse, STORED), last(volume, STORED)
+    found = launched(gpu, "four_times_finer", (batch, rows, columns), *given)
+    report(f"four_times_finer {batch}x{rows}x{columns}", close(found, expected))
+    gpu.free()
+
+
 def look_up_case(gpu, batch, rows, columns):
     volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns, scale=0.5)
     disparity = disparities(batch, rows, columns)
@@ -82,6 +94,8 @@ def main():
     gpu = Device()
     for size in ((1, 3, 32), (2, 2, 37), (1, 1, 1), (1, 2, 160), (2, 1, 75), (1, 2, 8)):
         volume_case(gpu, *size)
+    for size in ((1, 4, 32), (2, 3, 37), (1, 1, 1), (2, 8, 40), (1, 5, 8), (1, 16, 24)):
+        finer_case(gpu, *size)
     for size in ((1, 3, 32), (2, 3, 37), (1, 1, 1), (1, 1, 160), (2, 2, 75), (1, 5, 8)):
         look_up_case(gpu, *size)
     sys.exit(1 if failures else 0)

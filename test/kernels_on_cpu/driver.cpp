@@ -18,6 +18,7 @@
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 #include "cost_volume.cu"
+#include "four_times_finer.cu"
 #include "look_up_convc1.cu"
 
 namespace {
@@ -84,6 +85,7 @@ struct Kernel {
 std::map<std::string, Kernel> kernels = {
 #define KERNEL(name) {#name, {binder(name)}}
     KERNEL(cost_volume),
+    KERNEL(four_times_finer),
     KERNEL(look_up_convc1),
 };
 

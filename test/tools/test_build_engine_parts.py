@@ -30,8 +30,8 @@ from ffs_ros.weights import WEIGHTS  # noqa: E402
 
 SIZE = (64, 96)
 PARTS = [
-    "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "context", "iteration",
-    "upsampling",
+    "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "volume_end", "context",
+    "iteration", "upsampling",
 ]  # fmt: skip
 Tool = Callable[..., tuple[int, str, str]]
 
@@ -114,10 +114,11 @@ def test_kernels_run_between_the_plans_of_a_graph_in_halves(module: ReferenceTen
     assert (code, error) == (0, "")
     assert "building n.engine in fp16 with kernels of our own ..." in out
     assert "mean difference 0.00" in out
-    assert kernels_of("n.engine") == ["cost_volume", "look_up_convc1"]
+    assert kernels_of("n.engine") == ["cost_volume", "four_times_finer", "look_up_convc1"]
     code, out, error = tool("inspect", "n.engine")
     assert code == 0
     assert "cost_volume + volume_stem (" in out
+    assert "four_times_finer + volume_end (" in out
     assert "look_up_convc1 + iteration 2 times (" in out
     code, out, error = tool("build-engine", "network.onnx", "-o", "n.engine", "--no-kernels")
     assert (code, error) == (0, "")

@@ -104,6 +104,14 @@ class Bench:
         nbytes = 2 * (expected.size + features.size + projected.size)
         self.run("cost_volume", "cost_volume", size, (features, projected), expected, nbytes, timed)
 
+        coarse = twins.last(halves(batch, 28, 12, -(-rows // 4), -(-columns // 4)), STORED)
+        volume = twins.last(halves(batch, 28, PLANES, rows, columns), STORED)
+        wanted = twins.finer(*(np.moveaxis(one[..., :28], -1, 1) for one in (coarse, volume)))
+        nbytes = 2 * (coarse.size + 2 * volume.size)
+        self.run(
+            "four_times_finer", "four_times_finer", size, (coarse, volume), twins.last(wanted, STORED, 0), nbytes, timed
+        )
+
         volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns)
 
         weight, bias = halves(56, SAMPLES, scale=0.05), RANDOM.standard_normal(56, np.float32)

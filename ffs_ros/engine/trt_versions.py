@@ -57,6 +57,7 @@ class TensorRt:
         self.builds_without_gpu = runtime == RTX
         # Speed shows in no attribute. Where the GPU is idle meanwhile, builds side by side do not disturb their timing.
         self.compiles_while_timing = runtime == TENSORRT and self.version.startswith("8.")
+        self.usual_optimization_level = 2 if self.compiles_while_timing else 3
         self.tells_progress = hasattr(module, "IProgressMonitor")
 
     def network(self, builder: Any, strong: bool) -> Any:

@@ -85,8 +85,9 @@ def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, s
                 continue
             expected = standard(source.path, args.unproven)
             settings = Settings(
-                precision, source.typed, args.workspace, args.optimization_level, sizes or source.sizes,
-                not args.no_timing_cache,
+                precision, source.typed, args.workspace,
+                order.tensorrt.usual_optimization_level if args.optimization_level is None else args.optimization_level,
+                sizes or source.sizes, not args.no_timing_cache,
             )  # fmt: skip
             for sources in _ways(order, source):
                 rebuild = command(args, iterations, out)

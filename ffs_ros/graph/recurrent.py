@@ -44,10 +44,10 @@ def motion_features(b: Builder, evidence: str, disparity: str) -> str:
 def handing_on(b: Builder, x: str, name: str) -> str:
     """The convolution ``name``, 3x3, and behind its channels the last two of ``x``."""
     weight, bias = (b.tensors[f"{name}.{part}"] for part in ("weight", "bias"))
-    outputs, inputs = weight.shape[:2]
-    handed = np.zeros((outputs + 2, inputs + 2, 3, 3), np.float32)
-    handed[[outputs, outputs + 1], [inputs, inputs + 1], 1, 1] = 1
-    weight = np.pad(weight, [(0, 2), (0, 2), (0, 0), (0, 0)]) + handed
+    inputs = weight.shape[1]
+    handed = np.zeros((2, inputs + 2, 3, 3), np.float32)
+    handed[[0, 1], [inputs, inputs + 1], 1, 1] = 1
+    weight = np.concatenate([np.pad(weight, [(0, 0), (0, 2), (0, 0), (0, 0)]), handed])
     return conv_with(b, x, name, weight, np.pad(bias, [(0, 2)]))
 
 

@@ -136,7 +136,7 @@ class FakeGpu:
 
         def start(grid: Sequence[int], threads: int, addresses: Sequence[int], numbers: Sequence[int]) -> None:
             arrays = [FakeGpu.memory[address] for address in addresses]
-            self.do(lambda: run_twin(name, arrays, numbers))
+            self.do(lambda: run_twin(name, arrays, numbers, grid[2]))
 
         return start
 

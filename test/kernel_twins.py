@@ -1,9 +1,12 @@
 """What the kernels of ``ffs_ros/engine/kernels`` compute, in NumPy and fp32 from the same halves.
 
-The definitions are those of ffs_ros/graph/volume.py and lookup.py; test/engine/test_kernels.py holds them together.
+The definitions are those of ffs_ros/graph/volume.py, lookup.py and layers.py; test/engine/test_kernels.py holds them
+together.
 """
 
 import numpy as np
+
+from ffs_ros.engine.kernel_calls import KERNELS
 
 PLANES, GROUPS, TAPS, CHANNELS, STORED = 48, 8, 9, 28, 32
 SAMPLES = 2 * TAPS * STORED
@@ -79,11 +82,40 @@ def with_disparity(evidence, disparity):
     return np.concatenate([evidence, seen[..., None], np.zeros((*disparity.shape, 7), np.float32)], -1)
 
 
+def channel_sums(picture, chunk):
+    """[N,chunks,2,C] from [N,H,W,C]: means and sums of squared deviations of so many places."""
+    places = picture.astype(np.float64).reshape(len(picture), -1, picture.shape[-1])
+    chunks = [places[:, at : at + chunk] for at in range(0, places.shape[1], chunk)]
+    with np.errstate(invalid="ignore"):
+        means = [one.mean(1, keepdims=True) for one in chunks]
+        squares = [((one - mean) ** 2).sum(1) for one, mean in zip(chunks, means, strict=True)]
+        return np.stack([np.stack([mean[:, 0] for mean in means], 1), np.stack(squares, 1)], 2).astype(np.float32)
+
+
+def instance_norm(picture, sums, residual, chunk, slope, channels):
+    """[N,H,W,C]: the norm that the sums give, plus the residual, with a leaky ReLU; zeros behind the channels."""
+    places = picture.shape[1] * picture.shape[2]
+    each = np.minimum(chunk, places - chunk * np.arange(sums.shape[1]))[:, None]
+    means, squares = np.moveaxis(sums.astype(np.float64), 2, 0)
+    with np.errstate(invalid="ignore"):
+        mean = (means * each).sum(1, keepdims=True) / places
+        variance = (squares + each * (means - mean) ** 2).sum(1, keepdims=True) / places
+        y = (picture - mean[:, None]) / np.sqrt(variance[:, None] + 1e-5) + residual.astype(np.float32)
+        y = np.where(y < 0, y * slope / 1000, y)
+    y[..., channels:] = 0
+    return y.astype(np.float32)
+
+
 def last(x, stored, fill=np.nan):
     """[B,C,...] with the channels last, padded: with NaN what nobody may read."""
     x = np.moveaxis(x, 1, -1)
     padding = np.full((*x.shape[:-1], stored - x.shape[-1]), fill, x.dtype)
     return np.concatenate([x, padding], axis=-1)
+
+
+def size_of(name, batch, rows, columns):
+    """A size of a kernel, with channels that fill no load, and a slope, where it wants them."""
+    return [batch, rows, columns, 44, 10][: len(KERNELS[name].least)]
 
 
 def close(found, expected, absolute=1e-6):
@@ -99,8 +131,11 @@ def close(found, expected, absolute=1e-6):
     return f"off by {np.abs(found - expected).max():g} of {np.abs(expected).max():g}, {(off > 0).sum()} of {off.size}"
 
 
-def run_twin(name, arrays, numbers):
-    """A kernel on its arguments, the bytes of buffers on a GPU, which may be longer: writes into the last."""
+def run_twin(name, arrays, numbers, images):
+    """A kernel on its arguments, the bytes of buffers on a GPU, which may be longer: writes into the last.
+
+    ``images``: the depth of its grid.
+    """
     halves = [one[: one.size // 2 * 2].view(np.float16) for one in arrays]
     if name == "cost_volume":
         batch, rows, columns = numbers
@@ -116,6 +151,18 @@ def run_twin(name, arrays, numbers):
         given = [first(one, batch, *shape) for one, shape in zip(halves, shapes)]  # noqa: B905 (not what it writes)
         found = finer(*(np.moveaxis(one[..., :CHANNELS], -1, 1) for one in given))
         result = last(found, STORED, 0)
+    elif name == "channel_sums":
+        pixels, vectors, chunk = numbers
+        sums = channel_sums(first(halves[0], images, 1, pixels, 8 * vectors), chunk)
+        arrays[-1][: sums.nbytes].view(np.float32)[...] = sums.reshape(-1)
+        return
+    elif name.startswith("instance_norm"):
+        pixels, channels, chunk, _, slope = numbers
+        shape = images, 1, pixels, -(-channels // 8) * 8
+        sums = arrays[1][: arrays[1].size // 4 * 4].view(np.float32)
+        sums = first(sums, images, -(-pixels // chunk), 2, shape[-1])
+        residual = first(halves[2], *shape) if name.endswith("_add") else np.zeros(1)
+        result = instance_norm(first(halves[0], *shape), sums, residual, chunk, slope, channels)
     else:
         pixels, area, columns = numbers
         grid = pixels // area, area // columns, columns

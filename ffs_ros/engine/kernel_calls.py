@@ -7,6 +7,7 @@ Their CUDA C++ and what it compiles to (PTX, which every driver from 520 on turn
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from ffs_ros.errors import EngineError
 COMPUTE_CAPABILITY = (8, 0)
 """The least that they run on: they use tensor cores on halves, with fp32 sums."""
 _FOLDER = Path(__file__).with_name("kernels")
-_INCLUDED = '#include "halves.cuh"\n'
+_INCLUDED = re.compile(r'#include "(\w+\.cuh)"\n')
 _PLANES, _STORED, _FEATURES, _PROJECTED, _EVIDENCE, _WRITTEN = 48, 32, 224, 12, 56, 64
 _SAMPLES = 2 * 9 * _STORED
 _FINER = 4
@@ -34,7 +35,7 @@ class Call(NamedTuple):
     """Tensors, in the order of its arguments."""
     writes: str
     size: list[int]
-    """Batch, rows and columns at 1/4 of the images."""
+    """What its launch takes: batch, rows and columns, of some kernels more."""
     nbytes: int
     """Of what the engine file has of it: constants, then PTX."""
 
@@ -93,6 +94,52 @@ def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
     )
 
 
+_CHANNELS_AT_ONCE = 8
+_CHUNKS, _FEWEST_CHUNKS = 128, 16
+"""Of all images and of one: enough blocks for all of a GPU, and few enough for each block of the norm to read."""
+_SUM_THREADS, _SUM_VECTORS = 512, 64
+_NORM_BLOCKS, _NORM_THREADS, _NORM_VECTORS = 600, 256, 4
+"""Vectors, of eight channels: of a block."""
+
+
+def _channel_sums(batch: int, rows: int, columns: int, channels: int) -> Launch:
+    """Mean and squared deviations of each channel, of chunks of the places of a picture; what fills them up too."""
+    pixels, vectors = rows * columns, _ceil(channels, _CHANNELS_AT_ONCE)
+    stored = vectors * _CHANNELS_AT_ONCE
+    least = _SUM_THREADS // min(vectors, _SUM_VECTORS)  # places: one for each thread
+    chunk = max(least, _ceil(pixels, max(_FEWEST_CHUNKS, _CHUNKS // batch)))
+    chunks = _ceil(pixels, chunk)
+    return Launch(
+        [_halves(batch, rows, columns, stored)],
+        TensorSpec((batch, chunks, 2, stored), np.dtype(np.float32)),
+        (chunks, _ceil(vectors, _SUM_VECTORS), batch),
+        _SUM_THREADS,
+        (pixels, vectors, chunk),
+    )
+
+
+def _instance_norm(batch: int, rows: int, columns: int, channels: int, slope: int) -> Launch:
+    """Instance norm from that, then a leaky ReLU of ``slope`` thousandths."""
+    sums = _channel_sums(batch, rows, columns, channels)
+    pixels, vectors, chunk = sums.numbers
+    tiles = _ceil(vectors, _NORM_VECTORS)
+    least = 4 * (_NORM_THREADS // min(vectors, _NORM_VECTORS))  # places: four for each thread
+    length = max(least, _ceil(pixels, _ceil(_NORM_BLOCKS, tiles * batch)))
+    return Launch(
+        [*sums.reads, sums.writes],
+        sums.reads[0],
+        (_ceil(pixels, length), tiles, batch),
+        _NORM_THREADS,
+        (pixels, channels, chunk, length, slope),
+    )
+
+
+def _instance_norm_add(batch: int, rows: int, columns: int, channels: int, slope: int) -> Launch:
+    """The same, with a picture added in front of the ReLU."""
+    norm = _instance_norm(batch, rows, columns, channels, slope)
+    return norm._replace(reads=[*norm.reads, norm.writes])
+
+
 def _halves(*shape: int) -> TensorSpec:
     return TensorSpec(shape, np.dtype(np.float16))
 
@@ -104,16 +151,21 @@ def _ceil(length: int, step: int) -> int:
 class Kernel(NamedTuple):
     """What a call of one name is."""
 
-    launch: Callable[[int, int, int], Launch]
-    """For batch, rows and columns at 1/4 of the images."""
+    launch: Callable[..., Launch]
+    """For a size."""
     constant_bytes: tuple[int, ...] = ()
     """Of each constant: weights in the kernel's own order."""
+    least: tuple[int, ...] = (1, 1, 1)
+    """Of each number of a size. The first three are batch, rows and columns."""
 
 
 KERNELS = {
     "cost_volume": Kernel(_cost_volume),
     "four_times_finer": Kernel(_four_times_finer),
     "look_up_convc1": Kernel(_look_up_convc1, (2 * _SAMPLES * _EVIDENCE, 4 * _EVIDENCE)),
+    "channel_sums": Kernel(_channel_sums, least=(1, 1, 1, 1)),
+    "instance_norm": Kernel(_instance_norm, least=(1, 1, 1, 1, 0)),
+    "instance_norm_add": Kernel(_instance_norm_add, least=(1, 1, 1, 1, 0)),
 }
 
 
@@ -149,8 +201,9 @@ def fault_of(call: Call) -> str | None:
     """In words, what keeps a call that was read from a manifest from being one; None where nothing does."""
     if call.kernel not in KERNELS:
         return f"calls '{call.kernel}', which is no kernel of this version of ffs_ros"
-    lengths = call.size if isinstance(call.size, list) else []
-    if len(lengths) != 3 or any(type(length) is not int or length < 1 for length in lengths):
+    lengths, least = call.size if isinstance(call.size, list) else [], KERNELS[call.kernel].least
+    short = any(type(length) is not int or length < one for length, one in zip(lengths, least))  # noqa: B905
+    if len(lengths) != len(least) or short:
         return f"calls {call.kernel} for a size of {call.size}"
     names = [*call.reads, call.writes] if isinstance(call.reads, list) else []
     if len(names) != len(launch_of(call).reads) + 1 or not all(isinstance(name, str) for name in names):
@@ -197,9 +250,12 @@ def ptx_path(name: str) -> Path:
 
 
 def source_text(name: str) -> bytes:
-    """A kernel's CUDA C++, with the file that all include in the place of its name."""
-    shared = (_FOLDER / "halves.cuh").read_text(encoding="utf-8").replace("#pragma once\n", "")
-    return (_FOLDER / f"{name}.cu").read_text(encoding="utf-8").replace(_INCLUDED, shared).encode()
+    """A kernel's CUDA C++, with the files that it includes in the place of their names."""
+
+    def included(line: re.Match[str]) -> str:
+        return (_FOLDER / line[1]).read_text(encoding="utf-8").replace("#pragma once\n", "")
+
+    return _INCLUDED.sub(included, (_FOLDER / f"{name}.cu").read_text(encoding="utf-8")).encode()
 
 
 def source_sha256(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The steps of a graph of ours that CUDA kernels do faster, as nodes of their own: cost volume, enlargement, look-up.
+"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, cost volume, enlargement, look-up.
 
 They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
 the graph that was exported, which every other runtime runs. The volumes and the evidence have here the shapes that they
@@ -14,12 +14,20 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
+from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS, norms
 from ffs_ros.graph.volume import PLANES
 
 DOMAIN = "ffs_ros.kernels"
 STORED = 32
 """Channels that the look-up takes to be in a place of a volume; of geometry there are fewer."""
-LINEAR = {"cost_volume": (0, 1), "four_times_finer": (), "look_up_convc1": (0, 2)}
+LINEAR = {
+    "cost_volume": (0, 1),
+    "four_times_finer": (),
+    "look_up_convc1": (0, 2),
+    "channel_sums": (),
+    "instance_norm": (1,),
+    "instance_norm_add": (1,),
+}
 """Which of what a kernel reads lies in memory as its shape says; elsewhere the channels of a place lie side by side."""
 _FINER = 4
 _FEATURES, _PROJECTED, _EVIDENCE = 224, 12, 56
@@ -80,6 +88,7 @@ class _Rewrite:
             self.types[evidence] = helper.make_tensor_value_info(
                 evidence, TensorProto.FLOAT16, [batch, _WRITTEN, rows, columns]
             )
+        self._put_norms()
         self._finish()
 
     def _readers(self, weight: str) -> list[onnx.NodeProto]:
@@ -196,6 +205,15 @@ class _Rewrite:
         kernel = self._kernel("look_up_convc1", transpose, [disparity, geometry, pairs], evidence, constants)
         self._put(evidence, kernel)
         self.nodes.remove(transpose)
+
+    def _put_norms(self) -> None:
+        for norm in norms(self.nodes, self.weights):
+            shapes = [self._shape(name) for name in (norm.picture, norm.residual) if name is not None]
+            batch, channels, *place = shapes[0]
+            if channels >= FEWEST_CHANNELS and shapes[0] == shapes[-1]:
+                self._expect(norm.picture, TensorProto.FLOAT16, *shapes[0])
+                at = self.nodes.index(norm.last)
+                self.nodes[at : at + 1] = norm.kernels([batch, *place, channels], DOMAIN)
 
     def _read_inside(self, name: str, scope: str) -> set[str]:
         """What the nodes of a scope read from elsewhere to make a tensor."""

@@ -14,6 +14,8 @@ from onnx import helper, numpy_helper, shape_inference
 
 from ffs_ros.graph.faster_forms import in_faster_forms
 from ffs_ros.graph.kernel_nodes import DOMAIN, LINEAR, with_kernels
+from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS
+from ffs_ros.graph.turns import Turn, turns
 
 _PART_OF_SCOPE = {
     "backbone": "backbone",
@@ -36,8 +38,9 @@ _ORDER = (
     "backbone", "decoder_begin", "decoder_end", "volume_stem", "volume_down", "volume_up", "volume_end", "context",
     _ITERATION, "upsampling",
 )  # fmt: skip
-_FEWEST_CHANNELS = 8
-"""Of a tensor whose channels are kept side by side: runtimes fill up to a multiple of eight."""
+_DECODER = "decoder"
+_DECODER_PARTS = (f"{_DECODER}_begin", f"{_DECODER}_end")
+"""One part where kernels cut it."""
 
 
 class KernelCall(NamedTuple):
@@ -47,7 +50,7 @@ class KernelCall(NamedTuple):
     reads: list[str]
     writes: str
     size: list[int]
-    """Batch, rows and columns at 1/4 of the images."""
+    """As its launch takes it."""
     constants: list[bytes]
 
 
@@ -95,7 +98,10 @@ class _Split:
         self.weights = {one.name: one for one in model.graph.initializer}
         self.part_of: dict[str, str] = {one.name: _ORDER[0] for one in model.graph.input}
         """Tensor -> the part that makes it."""
-        self.nodes: dict[str, list[onnx.NodeProto]] = {name: [] for name in _ORDER}
+        normed = any(one.op_type == "channel_sums" for one in model.graph.node)
+        self.renamed = dict.fromkeys(_DECODER_PARTS if normed else (), _DECODER)
+        self.order = list(dict.fromkeys(self.renamed.get(name, name) for name in _ORDER))
+        self.nodes: dict[str, list[onnx.NodeProto]] = {name: [] for name in self.order}
         self.iterations: list[list[onnx.NodeProto]] = []
         self._sort()
         self.types = _types(model)
@@ -105,7 +111,7 @@ class _Split:
     def _sort(self) -> None:
         for node in self.model.graph.node:
             part, number = self._place(node)
-            if any(_ORDER.index(self.part_of.get(name, part)) > _ORDER.index(part) for name in node.input):
+            if any(self.order.index(self.part_of.get(name, part)) > self.order.index(part) for name in node.input):
                 raise _NotOurs
             self.part_of.update(dict.fromkeys(node.output, part))
             if part == _ITERATION:
@@ -114,7 +120,7 @@ class _Split:
                 self.iterations[number - 1].append(node)
             else:
                 self.nodes[part].append(node)
-        if not self.iterations or not all(self.nodes[name] for name in _ORDER if name != _ITERATION):
+        if not self.iterations or not all(self.nodes[name] for name in self.order if name != _ITERATION):
             raise _NotOurs
         self.nodes[_ITERATION] = self.iterations[0]
 
@@ -131,22 +137,26 @@ class _Split:
             scope = scope.rpartition("/")[0]
         if not scope:
             raise _NotOurs
-        return _PART_OF_SCOPE[scope], 0
+        part = _PART_OF_SCOPE[scope]
+        return self.renamed.get(part, part), 0
 
     def parts(self) -> list[GraphPart]:
         carried, last = self._carried()
         after = [_renamed(node, last) for node in self.nodes["upsampling"]]
         wanted = {one.name for one in self.model.graph.output}
-        reversed_parts = [self._part("upsampling", after, wanted)]
-        wanted |= _read(after)
-        again = self.nodes[_ITERATION]
-        reversed_parts.append(
-            self._part(_ITERATION, again, wanted | set(carried.values()), len(self.iterations), carried)
-        )
-        wanted |= _read(again)
-        for name in reversed(_ORDER[: _ORDER.index(_ITERATION)]):
-            reversed_parts.append(self._part(name, self.nodes[name], wanted))
-            wanted |= _read(self.nodes[name])
+        reversed_parts = []
+        for name in reversed(self.order):
+            nodes = after if name == "upsampling" else self.nodes[name]
+            again = len(self.iterations) if name == _ITERATION else 1
+            in_turn = turns(nodes)
+            if not in_turn or (again > 1 and len(in_turn) > 1):
+                raise _NotOurs
+            taken = carried if name == _ITERATION else {}
+            wanted |= set(taken.values())
+            for number, turn in reversed([*enumerate(in_turn, 1)]):
+                title = name if len(in_turn) == 1 else f"{name}.{number}"
+                reversed_parts.append(self._part(title, turn, wanted, again, taken))
+                wanted |= _read([*turn.nodes, *turn.before, *turn.after])
         return reversed_parts[::-1]
 
     def _carried(self) -> tuple[dict[str, str], dict[str, str]]:
@@ -164,22 +174,11 @@ class _Split:
             raise _NotOurs
         return carried, before
 
-    def _part(
-        self,
-        name: str,
-        nodes: list[onnx.NodeProto],
-        wanted: set[str],
-        repeat: int = 1,
-        carried: dict[str, str] | None = None,
-    ) -> GraphPart:
-        calls = [node for node in nodes if node.domain == DOMAIN]
-        nodes = [node for node in nodes if node.domain != DOMAIN]
+    def _part(self, name: str, turn: Turn, wanted: set[str], repeat: int, carried: dict[str, str]) -> GraphPart:
+        nodes = turn.nodes
         made = [output for node in nodes for output in node.output]
         used = _read(nodes)
-        after = [call for call in calls if not set(made).isdisjoint(call.input)]
-        if any(not used.isdisjoint(call.output) for call in after):
-            raise _NotOurs
-        wanted = wanted | _read(after)
+        wanted = wanted | _read(turn.after)
         inputs = dict.fromkeys(
             one for node in nodes for one in node.input if one and one not in made and one not in self.weights
         )
@@ -199,9 +198,9 @@ class _Split:
             model.SerializeToString(),
             len(nodes),
             repeat,
-            dict(carried or {}),
-            tuple(self._call(call) for call in calls if call not in after),
-            tuple(self._call(call) for call in after),
+            dict(carried),
+            tuple(map(self._call, turn.before)),
+            tuple(map(self._call, turn.after)),
             frozenset(one for one in (*inputs, *outputs) if self._channels_last(one)),
         )
 
@@ -209,7 +208,7 @@ class _Split:
         """Whether a tensor at a part's border is a picture or a volume of halves, [B,C,H,W] or [B,C,D,H,W]."""
         kind = self.types[name].type.tensor_type
         lengths = [axis.dim_value for axis in kind.shape.dim]
-        pictured = len(lengths) in (4, 5) and lengths[1] >= _FEWEST_CHANNELS
+        pictured = len(lengths) in (4, 5) and lengths[1] >= FEWEST_CHANNELS
         return pictured and kind.elem_type == onnx.TensorProto.FLOAT16 and name not in self.linear
 
     def _call(self, node: onnx.NodeProto) -> KernelCall:

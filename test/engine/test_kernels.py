@@ -20,6 +20,7 @@ pytest.importorskip("onnxruntime")
 from ffs_ros.engine.kernel_calls import KERNELS, prepared, ptx_path, source_sha256  # noqa: E402
 from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
+from ffs_ros.graph.layers import instance_norm  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
 from ffs_ros.graph.model import IR_VERSION  # noqa: E402
 from ffs_ros.graph.resampling import four_times_finer  # noqa: E402
@@ -41,7 +42,7 @@ def test_what_ships_belongs_to_its_source(name: str) -> None:
     assert f".version {OLDEST_PTX}\n.target sm_80\n" in text
     assert re.findall(r"\.entry (\w+)\(", text) == [name]
     parameters = re.findall(rf"\.param \.(\w+) {name}_param", text)
-    launch = KERNELS[name].launch(1, 2, 3)
+    launch = KERNELS[name].launch(*twins.size_of(name, 1, 2, 3))
     addresses = len(launch.reads) + len(KERNELS[name].constant_bytes) + 1
     assert parameters == ["u64"] * addresses + ["u32"] * len(launch.numbers)
     assert re.findall(r"\.maxntid (\d+), 1, 1", text) == [str(launch.threads)]
@@ -63,7 +64,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 18, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 33, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -118,6 +119,22 @@ def test_the_twin_of_the_look_up_is_the_graph(size: tuple[int, int, int], run_no
     samples = twins.look_up(disparity, *feeds.values()).reshape(-1, twins.SAMPLES)
     expected = np.maximum(samples @ weight.T + weights[f"{name}.bias"], 0).reshape(batch, rows, columns, 56)
     np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=1e-4)
+
+
+@pytest.mark.parametrize(("slope", "added"), [(10, False), (0, True)])
+def test_the_twin_of_the_norm_is_the_graph(slope: int, added: bool, run_nodes: Any) -> None:
+    """In fp32, with what follows it."""
+    feeds = {"picture": 3 + normal(2, 24, 7, 9), "residual": normal(2, 24, 7, 9)}
+
+    def part(b: Builder, picture: str, residual: str) -> str:
+        norm = instance_norm(b, picture)
+        return b.relu(b.add(norm, residual)) if added else b.leaky_relu(norm)
+
+    found = run_nodes(part, {}, feeds)
+    picture, residual = (array.transpose(0, 2, 3, 1) for array in feeds.values())
+    sums = twins.channel_sums(picture, 20)
+    expected = twins.instance_norm(picture, sums, residual * added, 20, slope, 24)
+    np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=1e-5)
 
 
 def normal(*shape: int) -> np.ndarray:

@@ -43,10 +43,10 @@ def disparities(batch, rows, columns):
 def launched(gpu, name, size, *given):
     """What the kernel makes of arrays: its tensors, then its constants. Addresses behind what it writes are guarded."""
     launch = KERNELS[name].launch(*size)
-    into = gpu.buffer(2 * int(np.prod(launch.writes.shape)))
+    into = gpu.buffer(launch.writes.dtype.itemsize * int(np.prod(launch.writes.shape)))
     addresses = [gpu.up(one).value for one in given]
     gpu.kernel(name).start(launch.grid, launch.threads, (*addresses, into.value), launch.numbers)
-    return gpu.down(into, launch.writes.shape)
+    return gpu.down(into, launch.writes.shape, launch.writes.dtype)
 
 
 def volume_case(gpu, batch, rows, columns):
@@ -90,6 +90,41 @@ def look_up_case(gpu, batch, rows, columns):
     gpu.free()
 
 
+def norm_case(gpu, batch, rows, columns, channels, slope):
+    """Against the picture itself in float64: channels far from zero, of nothing but one value, of the largest ones."""
+    size, stored = (batch, rows, columns, channels), -(-channels // 8) * 8
+    picture = halves(batch, rows, columns, channels)
+    picture[..., 1] = 1000 + picture[..., 1]
+    picture[..., 2] = np.float16(7.3)
+    picture[..., 3] = 60000 * np.sign(picture[..., 3])
+    picture[:, 0, 0, 4] = 30000
+    picture[-1, -1, -1, 5], picture[0, 0, 0, 6], picture[0, -1, 0, 7] = np.nan, np.inf, -np.inf
+    residual = halves(*picture.shape)
+    given = [np.concatenate([one, np.full((*size[:3], stored - channels), np.nan, np.float16)], -1)
+             for one in (picture, residual)]  # fmt: skip
+    sums = launched(gpu, "channel_sums", size, given[0])
+    chunk = KERNELS["channel_sums"].launch(*size).numbers[2]
+    expected = twins.channel_sums(given[0], chunk)
+    with np.errstate(invalid="ignore"):
+        mean_off, squares_off = np.moveaxis(np.abs(sums - expected), 2, 0)
+        mean, squares = np.moveaxis(np.abs(expected), 2, 0)
+        wrong = (mean_off > 1e-6 * (1 + mean + np.sqrt(squares))) | (squares_off > 1e-4 * (1 + squares))
+    problem = f"{wrong.sum()} sums" if wrong.any() else ""
+    report(f"channel_sums {batch}x{rows}x{columns}x{channels}", problem)
+    exact = picture.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        normed = (exact - exact.mean((1, 2), keepdims=True)) / np.sqrt(exact.var((1, 2), keepdims=True) + 1e-5)
+    for name, added in (("instance_norm", []), ("instance_norm_add", [given[1]])):
+        found = launched(gpu, name, (*size, slope), given[0], sums, *added)
+        expected = normed + residual * len(added)
+        expected = np.where(expected < 0, expected * slope / 1000, expected)
+        problem = close(found[..., :channels], expected, 1e-4) or (
+            "what fills up is not zero" if found[..., channels:].any() else ""
+        )
+        report(f"{name} {batch}x{rows}x{columns}x{channels}", problem)
+    gpu.free()
+
+
 def main():
     gpu = Device()
     for size in ((1, 3, 32), (2, 2, 37), (1, 1, 1), (1, 2, 160), (2, 1, 75), (1, 2, 8)):
@@ -98,6 +133,8 @@ def main():
         finer_case(gpu, *size)
     for size in ((1, 3, 32), (2, 3, 37), (1, 1, 1), (1, 1, 160), (2, 2, 75), (1, 5, 8)):
         look_up_case(gpu, *size)
+    for size in ((1, 8, 9, 16, 0), (2, 31, 40, 44, 10), (1, 1, 3, 8, 0), (2, 20, 37, 296, 0), (1, 150, 40, 12, 10)):
+        norm_case(gpu, *size)
     sys.exit(1 if failures else 0)
 
 

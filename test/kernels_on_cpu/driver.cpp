@@ -17,8 +17,11 @@
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
+#include "channel_sums.cu"
 #include "cost_volume.cu"
 #include "four_times_finer.cu"
+#include "instance_norm.cu"
+#include "instance_norm_add.cu"
 #include "look_up_convc1.cu"
 
 namespace {
@@ -84,8 +87,11 @@ struct Kernel {
 };
 std::map<std::string, Kernel> kernels = {
 #define KERNEL(name) {#name, {binder(name)}}
+    KERNEL(channel_sums),
     KERNEL(cost_volume),
     KERNEL(four_times_finer),
+    KERNEL(instance_norm),
+    KERNEL(instance_norm_add),
     KERNEL(look_up_convc1),
 };
 

@@ -65,14 +65,14 @@ class Bench:
     def run(self, what, name, size, given, expected, nbytes, timed, absolute=1e-6):
         """Launch once and compare; then, if wanted, often."""
         gpu, kernel, launch = self.gpu, self.gpu.kernel(name), KERNELS[name].launch(*size)
-        into = gpu.buffer(2 * int(np.prod(launch.writes.shape)))
+        into = gpu.buffer(launch.writes.dtype.itemsize * int(np.prod(launch.writes.shape)))
         addresses = [*(gpu.up(one).value for one in given), into.value]
 
         def start():
             kernel.start(launch.grid, launch.threads, addresses, launch.numbers)
 
         start()
-        problem = close(gpu.down(into, launch.writes.shape), expected, absolute)
+        problem = close(gpu.down(into, launch.writes.shape, launch.writes.dtype), expected, absolute)
         print(f"  {'FAILED ' + problem if problem else 'right':<12} {what} {size}", flush=True)
         failures.extend([what] if problem else [])
         if timed:
@@ -124,14 +124,34 @@ class Bench:
             wanted = twins.with_disparity(twins.evidence(samples, weight, bias), disparity)
             self.run(f"look_up_convc1, {kind.__name__}", "look_up_convc1", size, given, wanted, nbytes, timed, 2e-3)
 
+    def norm(self, batch, rows, columns, channels, timed):
+        """Both kernels, with a residual and without."""
+        size, stored = (batch, rows, columns, channels), -(-channels // 8) * 8
+        picture, residual = (halves(batch, rows, columns, stored) for _ in range(2))
+        chunk = KERNELS["channel_sums"].launch(*size).numbers[2]
+        sums = twins.channel_sums(picture, chunk)
+        self.run("channel_sums", "channel_sums", size, (picture,), sums, picture.nbytes, timed, 1e-3)
+        for name, added in (("instance_norm", []), ("instance_norm_add", [residual])):
+            wanted = twins.instance_norm(picture, sums, added[0] if added else np.zeros(1), chunk, 10, channels)
+            nbytes = (2 + len(added)) * picture.nbytes
+            self.run(name, name, (*size, 10), (picture, sums, *added), wanted, nbytes, timed, 1e-3)
+
+
+NORMED = [(2, 30, 40, 160), (2, 30, 40, 320), (2, 60, 80, 96), (2, 60, 80, 192), (2, 120, 160, 48), (2, 120, 160, 96),
+          (1, 240, 320, 12), (1, 240, 320, 16)]  # fmt: skip
+"""Batch, rows, columns and channels of the instance norms at 480x640."""
+
 
 def main():
     bench = Bench()
     for size in ((2, 3, 37), (1, 2, 8), (2, 2, 160)):
         bench.all(*size, timed=False)
+        bench.norm(*size, 44, timed=False)
     for columns in (160, 184):
         print(f"480x{4 * columns}, batch 1")
         bench.all(1, 120, columns, timed=True)
+    for size in NORMED:
+        bench.norm(*size, timed=True)
     print("FAILED: " + ", ".join(failures) if failures else "all right")
     sys.exit(1 if failures else 0)
 

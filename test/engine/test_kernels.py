@@ -17,7 +17,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from ffs_ros.engine.kernel_calls import KERNELS, prepared, ptx_path, source_sha256  # noqa: E402
+from ffs_ros.engine.kernel_calls import KERNELS, Call, fault_of, prepared, ptx_path, source_sha256  # noqa: E402
 from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
 from ffs_ros.graph.layers import instance_norm  # noqa: E402
@@ -46,6 +46,14 @@ def test_what_ships_belongs_to_its_source(name: str) -> None:
     addresses = len(launch.reads) + len(KERNELS[name].constant_bytes) + 1
     assert parameters == ["u64"] * addresses + ["u32"] * len(launch.numbers)
     assert re.findall(r"\.maxntid (\d+), 1, 1", text) == [str(launch.threads)]
+
+
+@pytest.mark.parametrize("size", [[1, 2, 3, 8], [1, 2, 3, 8, -1], [1, 2, 0, 8, 0], [1, 2, 3, 8, 0, 1]])
+def test_sizes_that_a_kernel_does_not_take(size: list[int]) -> None:
+    """Too few numbers, too many, and what is none; a slope may be 0, a length not."""
+    call = Call("instance_norm", ["picture", "sums"], "made", [1, 2, 3, 8, 0], 9)
+    assert fault_of(call) is None
+    assert fault_of(call._replace(size=size)) == f"calls instance_norm for a size of {size}"
 
 
 def test_constants_of_another_length() -> None:

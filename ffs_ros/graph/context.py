@@ -5,30 +5,24 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ffs_ros.graph.builder import Builder
-from ffs_ros.graph.layers import conv, conv_with, filled, folded_batch_norm
+from ffs_ros.graph.layers import conv, conv_with
 
 SEEN = 48
 """Channels of the context that every iteration sees."""
-HIDDEN = 60, 64
-"""Channels of the hidden state that the network has, and, four of zeros among them, that the graph has."""
-DRIVE = 100, 104
-"""Likewise of the GRU's first layer."""
 
 
 class Context(NamedTuple):
     hidden: str
-    """[B,64,H/4,W/4]: the hidden state before the first iteration."""
+    """[B,60,H/4,W/4]: the hidden state before the first iteration."""
     drive: str
-    """[B,104,H/4,W/4]: what the GRU's first layer makes of the context, bias included."""
+    """[B,100,H/4,W/4]: what the GRU's first layer makes of the context, bias included."""
     attention: str
     """[B,1,H/4,W/4]: the weight of the GRU with small kernels."""
 
 
 def context(b: Builder, f4: str) -> Context:
     """From the left features [B,224,H/4,W/4]."""
-    name = "cnet.conv04.0.conv"
-    weight, bias = folded_batch_norm(b, b.tensors[f"{name}.weight"], None, "cnet.conv04.0.norm")
-    hidden = b.tanh(b.leaky_relu(conv_with(b, f4, name, filled(weight, 0, HIDDEN), filled(bias, 0, HIDDEN))))
+    hidden = b.tanh(b.leaky_relu(conv(b, f4, "cnet.conv04.0.conv", norm="cnet.conv04.0.norm")))
     # The network has a LeakyReLU before this ReLU; the two together are the ReLU.
     seen = b.relu(conv(b, f4, "cnet.conv04.1.conv", norm="cnet.conv04.1.norm"))
 
@@ -40,6 +34,5 @@ def context(b: Builder, f4: str) -> Context:
     attention = b.sigmoid(conv(b, pooled, "sam.samconv"))
 
     weight, bias = (b.tensors[f"update_block.gru04.conv0.0.{part}"] for part in ("weight", "bias"))
-    weight, bias = filled(weight[:, :SEEN], 0, DRIVE), filled(bias, 0, DRIVE)
-    drive = conv_with(b, seen, "update_block.gru04.conv0.context", weight, bias)
+    drive = conv_with(b, seen, "update_block.gru04.conv0.context", weight[:, :SEEN], bias)
     return Context(hidden, drive, attention)

@@ -67,20 +67,6 @@ def conv_with(
     return b.node("Conv", *inputs, kernel_shape=kernel, strides=[stride] * len(kernel), pads=pads * 2, group=groups)
 
 
-def filled(array: np.ndarray, axis: int, *channels: tuple[int, int]) -> np.ndarray:
-    """A weight or bias whose channels, in groups of (there are, there shall be), have zeros behind each group.
-
-    TensorRT keeps eight channels side by side, and can write what it joins into its place only where groups begin at a
-    multiple of eight; elsewhere each group is copied once more.
-    """
-    groups, begin = [], 0
-    for there, wanted in channels:
-        group = array.swapaxes(0, axis)[begin : begin + there]
-        groups.append(np.pad(group, [(0, wanted - there), *[(0, 0)] * (array.ndim - 1)]))
-        begin += there
-    return np.concatenate(groups).swapaxes(0, axis)
-
-
 def transposed_conv(b: Builder, x: str, name: str, *, norm: str | None = None) -> str:
     """The checkpoint's transposed convolution ``name``, kernel 4, stride 2, padding 1: twice the size.
 

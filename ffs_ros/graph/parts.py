@@ -12,7 +12,7 @@ from typing import NamedTuple
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
-from ffs_ros.graph.faster_forms import in_faster_forms
+from ffs_ros.graph.across_planes import three_dimensional
 from ffs_ros.graph.kernel_nodes import DOMAIN, LINEAR, with_kernels
 from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS
 from ffs_ros.graph.turns import Turn, turns
@@ -82,8 +82,8 @@ def parts_of(model: onnx.ModelProto, kernels: bool = False) -> list[GraphPart] |
     With ``kernels`` cost volume, its enlargement and look-up are calls between the parts; None also where the graph has
     no place for them: it is fp32, say.
     """
-    faster = in_faster_forms(model)
-    whole = with_kernels(faster) if kernels else faster
+    volumes = three_dimensional(model)
+    whole = with_kernels(volumes) if kernels else volumes
     if whole is None:
         return None
     try:

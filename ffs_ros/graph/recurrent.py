@@ -1,20 +1,19 @@
-"""One iteration: look around the current disparity, update the hidden state, correct the disparity.
-
-The hidden state and the GRU's first layer have channels of zeros (``filled``): zeros in, zeros out.
-"""
+"""One iteration: look around the current disparity, update the hidden state, correct the disparity."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ffs_ros.graph.builder import Builder, Size
-from ffs_ros.graph.context import DRIVE, HIDDEN, SEEN, Context
-from ffs_ros.graph.layers import conv, conv_with, filled, gelu
+from ffs_ros.graph.context import SEEN, Context
+from ffs_ros.graph.layers import conv, conv_with, gelu
 from ffs_ros.graph.lookup import Tables, looked_up
+
+HIDDEN = 60
 
 
 def iteration(b: Builder, disparity: str, hidden: str, context: Context, tables: Tables, size: Size) -> tuple[str, str]:
-    """The next disparity [B,1,H/4,W/4], in pixels at 1/4, always fp32, and hidden state [B,64,H/4,W/4]."""
+    """The next disparity [B,1,H/4,W/4], in pixels at 1/4, always fp32, and hidden state [B,60,H/4,W/4]."""
     seen = b.lower(disparity)
     with b.scope("motion"):
         motion = motion_features(b, looked_up(b, tables, disparity, b.grid(size, 4)), seen)
@@ -58,13 +57,11 @@ def updated(b: Builder, hidden: str, motion: str, context: Context) -> str:
     convolution of its own, whose result is the same in all iterations.
     """
     gru = "update_block.gru04"
-    weight = filled(b.tensors[f"{gru}.conv0.0.weight"][:, SEEN:], 0, DRIVE)
+    weight = b.tensors[f"{gru}.conv0.0.weight"][:, SEEN:]
     weight = np.concatenate([weight, weight[:, -1:] * -1.0], 1)  # of the disparity below 0
     x = conv_with(b, motion, f"{gru}.conv0.motion", weight, None)
     x = b.relu(b.add(x, context.drive))
-    weight, bias = (b.tensors[f"{gru}.conv1.0.{part}"] for part in ("weight", "bias"))
-    weight = filled(weight, 1, DRIVE, HIDDEN)
-    y = b.relu(conv_with(b, b.concat([x, hidden], axis=1), f"{gru}.conv1.0", weight, bias))
+    y = b.relu(conv(b, b.concat([x, hidden], axis=1), f"{gru}.conv1.0"))
     small, large = (gated_unit(b, hidden, x, y, f"{gru}.{size}_gru") for size in ("small", "large"))
     return b.add(large, b.mul(context.attention, b.sub(small, large)))
 
@@ -72,22 +69,17 @@ def updated(b: Builder, hidden: str, motion: str, context: Context) -> str:
 def gated_unit(b: Builder, hidden: str, x: str, y: str, name: str) -> str:
     """(1 - z) h + z q, with the gates z and r in one convolution."""
     weight, bias = (
-        filled(np.concatenate([b.tensors[f"{name}.conv{gate}.{part}"] for gate in "zr"]), 0, HIDDEN, HIDDEN)
-        for part in ("weight", "bias")
+        np.concatenate([b.tensors[f"{name}.conv{gate}.{part}"] for gate in "zr"]) for part in ("weight", "bias")
     )
-    gates = b.sigmoid(conv_with(b, y, f"{name}.convzr", weight, bias))
-    update, reset = b.split(gates, [HIDDEN[1]] * 2, axis=1)
-    weight, bias = (filled(b.tensors[f"{name}.convq.{part}"], 0, HIDDEN) for part in ("weight", "bias"))
-    weight = filled(weight, 1, HIDDEN, DRIVE)
-    candidate = b.tanh(conv_with(b, b.concat([b.mul(reset, hidden), x], axis=1), f"{name}.convq", weight, bias))
+    update, reset = b.split(b.sigmoid(conv_with(b, y, f"{name}.convzr", weight, bias)), [HIDDEN, HIDDEN], axis=1)
+    candidate = b.tanh(conv(b, b.concat([b.mul(reset, hidden), x], axis=1), f"{name}.convq"))
     return b.add(hidden, b.mul(update, b.sub(candidate, hidden)))
 
 
 def correction(b: Builder, hidden: str) -> str:
     """What is added to the disparity: [B,1,H/4,W/4]."""
     head = "update_block.disp_head.conv"
-    weight, bias = (b.tensors[f"{head}.0.{part}"] for part in ("weight", "bias"))
-    x = b.relu(conv_with(b, hidden, f"{head}.0", filled(weight, 1, HIDDEN), bias))
+    x = b.relu(conv(b, hidden, f"{head}.0"))
     for block in (2, 3):
         x = b.add(x, wide_block(b, x, f"{head}.{block}"))
     return conv(b, x, f"{head}.4")

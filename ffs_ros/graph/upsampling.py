@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ffs_ros.graph.builder import Builder, Size
-from ffs_ros.graph.context import HIDDEN
-from ffs_ros.graph.layers import conv, conv_with, filled, transposed_conv
+from ffs_ros.graph.layers import conv, conv_with, transposed_conv
 
 
 def upsampled(b: Builder, disparity: str, hidden: str, stem: str, size: Size) -> str:
@@ -23,8 +22,7 @@ def upsampled(b: Builder, disparity: str, hidden: str, stem: str, size: Size) ->
 
 def nine_logits(b: Builder, hidden: str, stem: str) -> str:
     """[B,9,H,W]"""
-    weight, bias = (b.tensors[f"update_block.mask.0.{part}"] for part in ("weight", "bias"))
-    mask = b.relu(conv_with(b, hidden, "update_block.mask.0", filled(weight, 1, HIDDEN), bias))
+    mask = b.relu(conv(b, hidden, "update_block.mask.0"))
     # The network takes a quarter of this layer's ReLU, which is the ReLU of a quarter.
     weight, bias = (b.tensors[f"update_block.mask.2.{part}"] / 4 for part in ("weight", "bias"))
     mask = b.relu(conv_with(b, mask, "update_block.mask.2", weight, bias))

@@ -1,54 +1,20 @@
-"""Convolutions of our graph in forms that TensorRT computes faster, and CPUs slower.
+"""Convolutions across the planes of a volume, two-dimensional in the graph, as three-dimensional ones again.
 
-Across the planes of a volume: two-dimensional in the graph (``filtering.reduced``), three-dimensional here. TensorRT
-keeps the channels of a place of a volume side by side; a reshape wants them apart, so each of these cost two passes
-over a volume.
-
-Depthwise with large kernels: dense here, with zeros between the channels. Tensor cores do 36 times the arithmetic in
-less time than TensorRT 8.6's depthwise kernel takes (7x7, 36 channels at 120x160: 32 us on an H200).
+The graph has them so because runtimes on CPUs have faster ones (``filtering.reduced``). TensorRT keeps the channels of
+a place of a volume side by side; a reshape wants them apart, so each of these cost two passes over a volume.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
-from onnx import helper, numpy_helper
-
-_LARGE_KERNEL = 7
-_FEW_CHANNELS = 64
+from onnx import helper
 
 
-def in_faster_forms(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that computes the same."""
+def three_dimensional(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which each of them takes and gives the volume as it is."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    _across_planes(copy.graph)
-    _depthwise(copy.graph)
-    return copy
-
-
-def _depthwise(graph: onnx.GraphProto) -> None:
-    weights = {one.name: one for one in graph.initializer}
-    for conv in list(graph.node):
-        weight = weights.get(conv.input[1]) if conv.op_type == "Conv" else None
-        if weight is None:
-            continue
-        channels, own, *kernel = weight.dims
-        group = next((fact for fact in conv.attribute if fact.name == "group"), None)
-        large = own == 1 and channels <= _FEW_CHANNELS and min(kernel) >= _LARGE_KERNEL
-        if group is None or group.i != channels or not large:
-            continue
-        name = f"{weight.name}.dense"
-        if name not in weights:
-            array = numpy_helper.to_array(weight)
-            dense = np.zeros((channels, channels, *kernel), array.dtype)
-            dense[range(channels), range(channels)] = array[:, 0]
-            weights[name] = numpy_helper.from_array(dense, name)
-            graph.initializer.append(weights[name])
-        conv.input[1], group.i = name, 1
-
-
-def _across_planes(graph: onnx.GraphProto) -> None:
+    graph = copy.graph
     makers = {name: node for node in graph.node for name in node.output}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
@@ -76,6 +42,7 @@ def _across_planes(graph: onnx.GraphProto) -> None:
     kept = [one for one in graph.value_info if one.name not in gone]
     graph.ClearField("value_info")
     graph.value_info.extend(kept)
+    return copy
 
 
 def _surroundings(

@@ -23,7 +23,7 @@ from ffs_ros.tools.build_arguments import add_arguments, command  # noqa: E402
 from ffs_ros.weights import WEIGHTS  # noqa: E402
 
 HERE = Path(__file__).parent
-PARTS = 9
+PARTS = 10
 WORDS = ["build-engine", "network.onnx", "-o", "n.engine", "--unproven", "--jobs", "2", "--no-kernels"]
 Begun = Callable[..., "subprocess.Popen[str]"]
 

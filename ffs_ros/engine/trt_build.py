@@ -290,5 +290,5 @@ def _refusal(tensorrt: TensorRt, settings: Settings) -> EngineError:
     elif _NO_WORKSPACE.search(said):
         remedy = f"{settings.workspace_GiB:g} GiB of workspace may be too little: give more with --workspace"
     else:
-        remedy = "try another --optimization-level, --precision fp32 or another version of the runtime"
+        remedy = "try --one-plan, another --optimization-level, --precision fp32 or another version of the runtime"
     return Refused(f"{tensorrt.title} could not build the engine, so nothing was written; {remedy}; it says: {said}")

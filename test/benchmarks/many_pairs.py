@@ -18,6 +18,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -45,8 +46,8 @@ def main() -> None:
         elif args.lengths:
             print("pairs, peak MB of the program, of its largest worker")
             for pairs in args.lengths:
-                *_, program_MB, worker_MB = evaluation(annotated(Path(folder), pairs, SMALL), 2, 16)
-                print(f"{pairs}, {program_MB:.0f}, {worker_MB:.0f}", flush=True)
+                run = evaluation(annotated(Path(folder), pairs, SMALL), 2, 16)
+                print(f"{pairs}, {run.program_MB:.0f}, {run.worker_MB:.0f}", flush=True)
         else:
             height, width = map(int, args.size.split("x"))
             in_turns(annotated(Path(folder), args.pairs, (height, width)), args.rounds, args.max_disparity)
@@ -62,25 +63,37 @@ def annotated(folder: Path, pairs: int, size: tuple[int, int]) -> Path:
 
 
 def in_turns(pairs: Path, rounds: int, max_disparity: int) -> None:
-    """One worker, two, one, two, ... so that what else the machine does falls on both."""
-    print("round, workers, s, CPU s, load before")
+    """One worker, two, one, two, ... so that what else the machine does falls on both; how much that is, is said."""
+    print("round, workers, s, CPU s, cores that others took meanwhile")
     taken_s: dict[int, list[float]] = {1: [], 2: []}
     for round_ in range(rounds):
         for workers in taken_s:
-            load = os.getloadavg()[0]
-            wall_s, cpu_s, *_ = evaluation(pairs, workers, max_disparity)
-            taken_s[workers].append(wall_s)
-            print(f"{round_ + 1}, {workers}, {wall_s:.1f}, {cpu_s:.1f}, {load:.1f}", flush=True)
+            run = evaluation(pairs, workers, max_disparity)
+            taken_s[workers].append(run.wall_s)
+            print(f"{round_ + 1}, {workers}, {run.wall_s:.1f}, {run.cpu_s:.1f}, {run.others_cores:.2f}", flush=True)
     ratios = [one / two for one, two in zip(*taken_s.values(), strict=True)]
     print(f"two workers are {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
-def evaluation(pairs: Path, workers: int, max_disparity: int) -> tuple[float, float, float, float]:
-    """Seconds by the wall's clock and of all CPUs; peak resident memory of the program and its largest worker, MB."""
+class Run(NamedTuple):
+    """What an evaluation took."""
+
+    wall_s: float
+    cpu_s: float
+    """Of all its processes."""
+    others_cores: float
+    """On which something else ran, on average."""
+    program_MB: float
+    """Peak of resident memory, as of ``worker_MB``, the largest worker."""
+    worker_MB: float
+
+
+def evaluation(pairs: Path, workers: int, max_disparity: int) -> Run:
+    """``ffs eval sgbm`` of the pairs."""
     with tempfile.TemporaryDirectory() as out:
         options = ["--max-disparity", max_disparity, "--workers", workers, "-o", out]
         command = [sys.executable, "-m", "ffs_ros", "eval", "sgbm", "--list", pairs, *options]
-        begin_s, cpu_before_s = time.monotonic(), cpu_of_children_s()
+        begin_s, cpu_before_s, busy_before_s = time.monotonic(), cpu_of_children_s(), busy_s()
         peaks_MB = [0.0, 0.0]
         with subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
             while program.poll() is None:
@@ -90,12 +103,19 @@ def evaluation(pairs: Path, workers: int, max_disparity: int) -> tuple[float, fl
                     peaks_MB = [max(*both) for both in zip(peaks_MB, found_MB, strict=True)]
                 time.sleep(0.05)
         assert program.returncode == 0, command
-        return (time.monotonic() - begin_s, cpu_of_children_s() - cpu_before_s, *peaks_MB)
+        wall_s, cpu_s = time.monotonic() - begin_s, cpu_of_children_s() - cpu_before_s
+        return Run(wall_s, cpu_s, max(0.0, busy_s() - busy_before_s - cpu_s) / wall_s, *peaks_MB)
 
 
 def cpu_of_children_s() -> float:
     times = os.times()
     return times.children_user + times.children_system
+
+
+def busy_s() -> float:
+    """Of all cores since the machine started, also for other machines on the same host (proc_stat(5))."""
+    user, nice, system, _, _, irq, softirq, steal, *_ = map(int, Path("/proc/stat").read_text().split()[1:11])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_MB(pid: str) -> float:

@@ -299,7 +299,10 @@ def test_without_a_gpu_the_proof_is_owed(
             "give more with --workspace",
         ),
         ("Error Code 1: Cuda Runtime (out of memory)", "the GPU's memory is full: end other programs on it"),
-        ("Error Code 2: misaligned address", "try --one-plan, another --optimization-level, --precision fp32 or another version"),
+        (
+            "Error Code 2: misaligned address",
+            "try --one-plan, another --optimization-level, --precision fp32 or another version",
+        ),
     ],
 )
 def test_a_builder_that_gives_up(

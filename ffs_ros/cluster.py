@@ -152,7 +152,7 @@ class RayWorkers:
         made = ray.remote(_Worker).options(
             num_cpus=room.cpus, num_gpus=room.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
         )
-        self._workers = [made.remote(open_, str(Path.cwd()), room.cpus) for _ in range(room.workers)]
+        self._workers: list[Any] = [made.remote(open_, str(Path.cwd()), room.cpus) for _ in range(room.workers)]
         self._joining = {worker.about.remote(tell): worker for worker in self._workers}
         self._ready: list[Any] = []
         while not self._ready:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError, ListError
-from ffs_ros.storage import Location, downloaded, folder_of, is_url, joined
+from ffs_ros.storage import Location, check_ordinary, downloaded, folder_of, is_url, joined
 
 _COLUMN = re.compile(r"""\s*(?:"(?P<double>[^"]+)"(?=\s|$)|'(?P<single>[^']+)'(?=\s|$)|(?P<bare>[^\s"'#]\S*))""")
 _REST_IS_COMMENT = re.compile(r"\s*(?:#.*)?$")
@@ -85,6 +85,8 @@ class AnnotationList:
     def _lines(self) -> Iterator[tuple[int, str]]:
         not_text = f"{self.path} is not text: expected 'left right disparity' paths on each line"
         try:
+            if self._copy is None:
+                check_ordinary(self.path)
             # Editors on Windows put a mark in front.
             with Path(self._copy.name if self._copy else self.path).open(encoding="utf-8-sig", newline="\n") as file:
                 for number, line in enumerate(file, start=1):

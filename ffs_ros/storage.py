@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,11 +60,19 @@ def read_bytes(location: Location) -> bytes:
     """The content of a file. Raises FileError."""
     if not is_url(location):
         try:
+            check_ordinary(location)
             return Path(location).read_bytes()
         except OSError as error:
             raise FileError(cannot_read(Path(location), error)) from error
     with _as_sentences(location, "read") as (system, path):
         return bytes(system.cat_file(path))
+
+
+def check_ordinary(path: Location) -> None:
+    """Raises FileError for a pipe or a device, which would be waited for, or never end; OSError where none is."""
+    mode = os.stat(path).st_mode  # noqa: PTH116
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder the system says what it is
+        raise FileError(f"{path} is a pipe or a device: expected a file, which can be read twice; save it as one")
 
 
 def downloaded(url: Location) -> IO[bytes]:
@@ -86,6 +95,7 @@ def opened_beginning(location: Location, length: int) -> Iterator[BinaryIO]:
         yield io.BytesIO(begin)
         return
     try:
+        check_ordinary(location)
         with Path(location).open("rb") as file:
             yield file
     except OSError as error:

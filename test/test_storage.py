@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -174,3 +175,14 @@ def test_nothing_is_written_where_nothing_can_be(http: str, tmp_path: Path) -> N
     (tmp_path / "a").write_bytes(b"a")
     with pytest.raises(FileError, match=r"cannot write http://127.0.0.1:\d+/refused/a: 403"):
         upload(tmp_path / "a", f"{http}/refused/a")
+
+
+@pytest.mark.timeout(60)
+def test_pipes_and_devices_are_no_files(tmp_path: Path) -> None:
+    """Nobody waits for one to be written, or reads one without end."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("/dev/zero")
+    for reads in (read_bytes, read_header, read_rgb, AnnotationList):
+        for name in ("pipe.png", "link.png"):
+            with pytest.raises(FileError, match=f"{name} is a pipe or a device: expected a file"):
+                reads(tmp_path / name)

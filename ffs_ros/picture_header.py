@@ -95,7 +95,7 @@ def _npy(file: BinaryIO, head: bytes) -> PictureHeader | None:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
-    except ValueError:
+    except Exception:  # a damaged one is taken for Python, with all that this raises
         return None
     if len(shape) != 2:
         return None

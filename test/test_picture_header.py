@@ -91,3 +91,12 @@ def test_real_files(shared: Path) -> None:
         unpacked = read_pixels(path)
         channels = 1 if unpacked.ndim == 2 else unpacked.shape[2]
         assert read_header(path) == PictureHeader(*unpacked.shape[:2], channels, unpacked.dtype), path
+
+
+@pytest.mark.parametrize("text", ["((((", "{[]: 1}", "  x\n y\n", "(" * 3000 + ")" * 3000])
+def test_damaged_headers_of_arrays(tmp_path: Path, text: str) -> None:
+    """NumPy takes them for Python, and raises whatever that raises."""
+    file = tmp_path / "d.npy"
+    file.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(64))
+    with pytest.raises(FileError, match=r"d\.npy is damaged or not"):
+        read_header(file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -52,27 +52,34 @@ def _tao_deploy(sample: Sample) -> Name:
 NAMINGS: dict[str, Callable[[Sample], Name]] = {"path": _path, "tao": _tao, "tao-deploy": _tao_deploy}
 
 
-def clashes(samples: Iterable[Sample], naming: str) -> Iterator[str]:
-    """A sentence for each pair whose files would have the names of another's; 8 bytes a pair are held."""
+def clashes(samples: Iterable[Sample], naming: str, endings: Sequence[str] = ("",)) -> Iterator[str]:
+    """A sentence for each pair whose files would have the names of another's; 8 bytes a pair and ending are held.
+
+    ``endings`` are what follows a stem in the names of files of one suffix: a picture ``a_depth`` has the name of the
+    depth of ``a``.
+    """
     name_of = NAMINGS[naming]
-    hashes = np.sort(np.fromiter((hash(name_of(sample).stem) for sample in samples), np.int64))
+    hashes = np.sort(
+        np.fromiter((hash(name_of(sample).stem + ending) for sample in samples for ending in endings), np.int64)
+    )
     doubled = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     if not doubled:
         return
     firsts: dict[str, Sample] = {}
     for sample in samples:
-        stem = name_of(sample).stem
-        if hash(stem) not in doubled:
-            continue
-        if stem not in firsts:
-            firsts[stem] = sample
-            continue
-        first, left = firsts[stem], sample.files.left
-        if first.files.left == left:
-            yield f"{left} is listed as left image more than once: expected each once, since its results have its name"
-        else:
-            remedy = "rename one" if naming == "path" else "take --names path"
-            yield f"the results of {first.files.left} and {left} would both be called {stem}: {remedy}"
+        for stem in (name_of(sample).stem + ending for ending in endings):
+            if hash(stem) not in doubled:
+                continue
+            if stem not in firsts:
+                firsts[stem] = sample
+                continue
+            first, left = firsts[stem], sample.files.left
+            if first.files.left == left:
+                yield f"{left} is listed as left image more than once: expected each once, as its results have its name"
+            else:
+                remedy = "rename one" if naming == "path" else "take --names path"
+                yield f"the results of {first.files.left} and {left} would both be called {stem}: {remedy}"
+            break
 
 
 def _relative(left: str) -> str:

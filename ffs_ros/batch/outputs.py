@@ -59,6 +59,11 @@ class Outputs:
     def needs_camera(self) -> bool:
         return bool(set(NEED_A_CAMERA) & set(self.formats))
 
+    @property
+    def picture_endings(self) -> tuple[str, ...]:
+        """What follows the stem in the names of a pair's pictures."""
+        return ("", "_depth") if {"png", "depth"} <= {*self.formats} else ("",)
+
     def paths(self, sample: Sample) -> dict[str, Location]:
         """The file of each format, in the order in which they are written."""
         name = NAMINGS[self.naming](sample)

@@ -92,7 +92,10 @@ def infer_list(batch: Batch) -> None:
     outputs = batch.outputs
     pairs = Pairs(batch.samples, outputs)
     wrong = ListError.of(
-        chain(clashes(pairs, outputs.naming), all_faults(pairs, partial(faults_of_pair, outputs=outputs)))
+        chain(
+            clashes(pairs, outputs.naming, outputs.picture_endings),
+            all_faults(pairs, partial(faults_of_pair, outputs=outputs)),
+        )
     )
     if wrong:
         raise wrong

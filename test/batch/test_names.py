@@ -58,3 +58,13 @@ def test_clashes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert twice.startswith("/2012/image_2/0.png is listed as left image more than once: expected each once")
     monkeypatch.setattr("builtins.hash", lambda _: 7)
     assert list(clashes(kitti, "path")) == []
+
+
+def test_depth_has_no_other_pictures_name() -> None:
+    """Both are PNG: the one written last would stand for both, and be kept for ever."""
+    pairs = [sample("a/im0_depth.png"), sample("a/im1.png"), sample("a/im0.png")]
+    (found,) = clashes(pairs, "path", ("", "_depth"))
+    assert found == "the results of a/im0_depth.png and a/im0.png would both be called a/im0_depth: rename one"
+    assert list(clashes(pairs, "path")) == []
+    (twice,) = clashes([pairs[1], pairs[1]._replace(place=1)], "path", ("", "_depth"))
+    assert twice.startswith("a/im1.png is listed as left image more than once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,9 @@ from ffs_ros.errors import FileError, SpecError
 
 from .overrides import put
 from .references import filled_in
+
+_MOST_ENTRIES = 100_000
+"""A spec has some hundred."""
 
 
 def loaded(path: Path, overrides: Sequence[str] = ()) -> Any:
@@ -27,9 +31,24 @@ def loaded(path: Path, overrides: Sequence[str] = ()) -> Any:
         raise SpecError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise SpecError(f"{path} is nested more deeply than any spec; give -e a spec") from None
+    except Exception as error:  # a !!bool that is none is a KeyError of PyYAML's, a number of 5000 digits a ValueError
+        raise SpecError(f"{path} has a value that is not what its tag or form says: {error}; correct it") from None
     for override in overrides:
         values = put(values, override, _value_of)
+    if _entries(values, {}) > _MOST_ENTRIES:
+        raise SpecError(f"{path} has aliases that repeat more than {_MOST_ENTRIES} values; write out what is meant")
     return filled_in(values)
+
+
+def _entries(value: Any, known: dict[int, float]) -> float:
+    """How many there are below ``value`` once aliases are written out; without end where one is inside itself."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf
+        below = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_entries(entry, known) for entry in below)
+    return known[id(value)]
 
 
 def text_of(values: Any) -> str:
@@ -41,7 +60,7 @@ def _value_of(text: str) -> Any:
     """Raises ValueError for what is no YAML."""
     try:
         return _split(yaml.load(text, _AsTao)) if text else ""
-    except (yaml.YAMLError, RecursionError) as error:
+    except Exception as error:  # as for a file
         raise ValueError(" ".join(str(error).split())) from None
 
 

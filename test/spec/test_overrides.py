@@ -133,3 +133,32 @@ def test_what_cannot_be_filled_in_stays(monkeypatch: pytest.MonkeyPatch) -> None
     assert filled_in(stays) == stays
     outside = {"a": "${oc.env:FFS_TEST_DATA}/k.txt", "b": "${oc.env:FFS_TEST_UNSET,/none}", "c": "${l.1}", "l": [1, 2]}
     assert filled_in(outside) == {"a": "/data/k.txt", "b": "/none", "c": 2, "l": [1, 2]}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: &a [x, x]\n" + "".join(f"b{i}: &{c} [{', '.join([f'*{b}'] * 10)}]\n" for i, (b, c) in
+         enumerate(zip("abcdefghijk", "bcdefghijkl", strict=True))), "aliases that repeat more than 100000 values"),
+        ("a: &a [*a]\n", "aliases that repeat"),
+        ("a: &a {b: *a}\n", "aliases that repeat"),
+        ("".join(f"x{i}: '{f'${{x{i + 1}}}' * 10}'\n" for i in range(14)) + "x14: z\n", "becomes 100000 characters"),
+        ("a: " + "9" * 5000 + "\n", "not what its tag or form says"),
+        ("a: !!bool maybe\n", "not what its tag or form says"),
+        ("a: !!float ''\n", "not what its tag or form says"),
+    ],
+)  # fmt: skip
+def test_specs_without_end(tmp_path: Path, text: str, reason: str) -> None:
+    """A few lines that stand for billions of values, and values that PyYAML stumbles over: a sentence, soon."""
+    file = tmp_path / "s.yaml"
+    file.write_text(text)
+    with pytest.raises(SpecError, match=reason):
+        loaded(file)
+
+
+def test_references_that_come_to_nothing_are_found_once(tmp_path: Path) -> None:
+    """Ten to the power of fourteen of them, none of which makes the text longer."""
+    file = tmp_path / "s.yaml"
+    file.write_text("".join(f"x{i}: '{f'${{x{i + 1}}}' * 10}'\n" for i in range(14)) + "x14: ''\n")
+    assert loaded(file)["x0"] == ""

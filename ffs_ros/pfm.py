@@ -12,6 +12,8 @@ from ffs_ros.whole_file import whole_file
 
 # The rows start after exactly one white space, which may itself follow blanks (FlyingThings3D).
 HEADER = re.compile(rb"(Pf|PF)\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]{1,32})[ \t\r]*\n")
+_SCALE = re.compile(rb"[-+]?(?=[0.]*[1-9])(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+"""Any number but 0: nothing but its sign, which tells the order of bytes, is used."""
 
 
 def read_pfm(path: Location) -> np.ndarray:
@@ -26,6 +28,11 @@ def read_pfm(path: Location) -> np.ndarray:
     kind, width, height = header[1], int(header[2]), int(header[3])
     if kind == b"PF":
         raise FileError(f"{path} holds a colour picture (PF): expected one channel (Pf)")
+    if not has_order(header):
+        raise FileError(
+            f"{path} has the scale {header[4].decode()}, which does not tell the order of its bytes: expected -1 for "
+            "little-endian, 1 for big-endian; write it again"
+        )
     held = len(content) - header.end()
     if not width or not height or held < 4 * width * height:
         raise FileError(
@@ -36,6 +43,11 @@ def read_pfm(path: Location) -> np.ndarray:
     map_HW = values[::-1].astype(np.float32)  # rows are stored from the bottom up
     map_HW[~np.isfinite(map_HW)] = np.nan
     return map_HW
+
+
+def has_order(header: re.Match[bytes]) -> bool:
+    """Whether the scale in a match of ``HEADER`` tells the order of bytes."""
+    return _SCALE.fullmatch(header[4]) is not None
 
 
 def write_pfm(path: Location, map_HW: np.ndarray) -> None:

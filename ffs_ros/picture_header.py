@@ -11,7 +11,7 @@ import numpy as np
 
 from ffs_ros.image_file import read_pixels
 from ffs_ros.pfm import HEADER as PFM_HEADER
-from ffs_ros.pfm import read_pfm
+from ffs_ros.pfm import has_order, read_pfm
 from ffs_ros.storage import Location, opened_beginning, suffix_of
 
 _HEAD_BYTES = 256
@@ -82,7 +82,7 @@ def jpeg_header(file: BinaryIO) -> PictureHeader | None:
 
 def _pfm(head: bytes) -> PictureHeader | None:
     header = PFM_HEADER.match(head)
-    if header is None:
+    if header is None or not has_order(header):
         return None
     return PictureHeader(int(header[3]), int(header[2]), 3 if header[1] == b"PF" else 1, np.dtype(np.float32))
 

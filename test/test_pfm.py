@@ -10,6 +10,7 @@ import pytest
 
 from ffs_ros.errors import FileError
 from ffs_ros.pfm import read_pfm, write_pfm
+from ffs_ros.picture_header import read_header
 
 MAP = np.array([[1.5, np.nan, 3.25], [0.0, 200.125, 7.0]], np.float32)
 
@@ -71,3 +72,22 @@ def test_real_files(shared: Path) -> None:
     things = read_pfm(stereo / "ft3d_TEST_A0000_0006" / "disp_gt.pfm")
     assert things.shape == (540, 960)
     assert (things.min(), things.max()) == pytest.approx((1.17, 99.39), abs=0.005)
+
+
+@pytest.mark.parametrize("scale", ["0", "-0.0", ".", "eee", "+-1", "0e5", "1e"])
+def test_a_scale_that_tells_no_order_of_bytes(tmp_path: Path, scale: str) -> None:
+    """Read in the wrong order 5 px would be 5.7e-41 px: a truth of nothing, in silence."""
+    file = tmp_path / "d.pfm"
+    file.write_bytes(f"Pf\n2 1\n{scale}\n".encode() + np.float32([5, 5]).tobytes())
+    for reads in (read_pfm, read_header):
+        with pytest.raises(FileError, match=r"d\.pfm has the scale .* does not tell the order of its bytes"):
+            reads(file)
+
+
+@pytest.mark.parametrize("scale", ["-1", "-1.0", "-.5", "-0.003922", "-1e-3", "-10", "-5."])
+def test_scales_of_little_endian_files(tmp_path: Path, scale: str) -> None:
+    """As programs write them."""
+    file = tmp_path / "d.pfm"
+    file.write_bytes(f"Pf\n2 1\n{scale}\n".encode() + np.array([5, 5], "<f4").tobytes())
+    assert read_pfm(file).tolist() == [[5.0, 5.0]]
+    assert read_header(file).width == 2

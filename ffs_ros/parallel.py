@@ -7,10 +7,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
@@ -108,7 +108,8 @@ def _of_processes(job: Job, items: Iterable[Any], processes: int) -> Generator[A
     waiting: deque[Future[Any]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(_done, item))
+            with _sigint_held():
+                waiting.append(pool.submit(_done, item))
             if len(waiting) >= processes * _WAITING_PER_WORKER:
                 yield waiting.popleft().result()
         while waiting:
@@ -121,6 +122,16 @@ def _of_processes(job: Job, items: Iterable[Any], processes: int) -> Generator[A
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _sigint_held() -> Iterator[None]:
+    """Ctrl-C is for this process: those that start meanwhile never hear it, not even while they import."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _job: Job
 _opened: Any
 
@@ -128,7 +139,6 @@ _opened: Any
 def _start(job: Job) -> None:
     """In a new process."""
     global _job, _opened
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     cv2.setNumThreads(1)  # as many threads in each process as there are cores would wait for each other
     _job, _opened = job, job.open().__enter__()  # open until the process ends

@@ -144,3 +144,22 @@ def wait_for(condition: object) -> None:
     while not condition():
         assert time.monotonic() < end_s
         time.sleep(0.05)
+
+
+def hears_ctrl_c(item: int) -> bool:
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def kept(item: int, heard: bool, answer: str) -> bool:
+    return heard
+
+
+def answered(opened: str, heard: bool) -> str:
+    return ""
+
+
+def test_workers_do_not_hear_ctrl_c() -> None:
+    """Held before they start, else those that were still importing printed a traceback each; the parent does."""
+    heard = list(results(Job(nothing_open, hears_ctrl_c, answered, kept), range(4), processes=2))
+    assert heard == [False] * 4
+    assert hears_ctrl_c(0)

@@ -148,7 +148,8 @@ def _grey_sentence(path: Location, dtype: np.dtype) -> str:
     other_names = "; or set dataset_name to Kitti (1/256 px) or Crestereo (1/32 px)" if bits == 16 else ""
     return (
         f"{path} is a grey picture of {bits} bits, which does not say how many steps a pixel has: expected a disparity "
-        f"packed into 8-bit colours; write it as a .pfm in pixels (ffs eval also takes --gt-scale){other_names}"
+        f"packed into 8-bit colours; write it as a .pfm in pixels (ffs eval and ffs compare also take --gt-scale)"
+        f"{other_names}"
     )
 
 

@@ -135,10 +135,9 @@ def missing_infos(topics: Iterable[Topic], chosen: StereoTopics) -> Iterator[str
     types = {topic.name: [topic.msgtype] for topic in topics}
     for side, name in (("left", chosen.left_info), ("right", chosen.right_info)):
         if types.get(name) != [CAMERA_INFO]:
-            yield (
-                f"the bag has no CameraInfo on {name}: name it with --{side}-info, or give a calibration file with "
-                f"--camera; its CameraInfo are {_listed(types, CAMERA_INFO)}"
-            )
+            named = f"name it with --{side}-info, or " if [CAMERA_INFO] in types.values() else ""
+            others = f"its CameraInfo are {_listed(types, CAMERA_INFO)}" if named else "it has none at all"
+            yield f"the bag has no CameraInfo on {name}: {named}give a calibration file with --camera; {others}"
 
 
 def wrong_depth_topic(topics: Iterable[Topic], chosen: StereoTopics, name: str) -> Iterator[str]:

@@ -42,8 +42,8 @@ def check(folder: Location, about: dict[str, Any]) -> None:
                if was.get(key) != is_.get(key)]  # fmt: skip
     if changes:
         raise FileError(
-            f"the files in {folder} were made otherwise: {'; '.join(changes)}. Do as then to continue, or name a new "
-            "folder with -o"
+            f"the files in {folder} were made otherwise: {'; '.join(changes)}. Give the same as then to continue, or "
+            "name a new folder with -o"
         )
 
 

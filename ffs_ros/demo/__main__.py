@@ -84,7 +84,7 @@ def _demonstrate(args: argparse.Namespace) -> None:
     if args.engine == SGBM:
         _say("", f"searching 0 to {max_disparity} px")
     duration_s = frames[-1].arrival_s - frames[0].arrival_s
-    _say("frames", f"{len(frames)} at {(len(frames) - 1) / duration_s:.1f} Hz (the camera plays {CAMERA_RATE_HZ} Hz)")
+    _say("frames", f"{len(frames)} at {(len(frames) - 1) / duration_s:.2g} Hz (the camera plays {CAMERA_RATE_HZ} Hz)")
     p50_ms, p99_ms = np.percentile([frame.latency_ms for frame in frames], [50, 99])
     _say("latency", f"{p50_ms:.0f} ms p50, {p99_ms:.0f} ms p99, from the images' stamp to the last message's arrival")
 

@@ -24,7 +24,9 @@ def loaded(path: Path, overrides: Sequence[str] = ()) -> Any:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _AsTao)
     except OSError as error:
-        raise FileError(f"cannot read the spec {path}: {error.strerror}; give -e a YAML file") from None
+        raise FileError(
+            f"cannot read the spec {path}: {error.strerror}; check the name, or write one: ffs spec -o {path}"
+        ) from None
     except UnicodeDecodeError:
         raise FileError(f"the spec {path} is no text; give -e a YAML file") from None
     except yaml.YAMLError as error:

@@ -24,7 +24,7 @@ def test_begun_once_and_continued(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ('{"engine": "a.onnx", "sizes": [1, 2]}', "made otherwise: fit was not there and is auto. Do as then"),
+        ('{"engine": "a.onnx", "sizes": [1, 2]}', "made otherwise: fit was not there and is auto. Give the same"),
         (
             json.dumps({**ABOUT, "fit": "x" * 99, "sizes": [1]}),
             r"fit was x{57}\.\.\. and is auto; sizes was \[1\] and",

@@ -252,7 +252,7 @@ def test_the_spec_has_taos_option_too(tmp_path: Path, exported, option: str) -> 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["export", "-e", "none.yaml"], "ffs: cannot read the spec none.yaml: No such file or directory"),
+        (["export", "-e", "none.yaml"], "check the name, or write one: ffs spec -o none.yaml"),
         (["export", "-e", "SPEC", "export.valid_iters=x"], "SPEC: export.valid_iters is 'x': expected a whole number"),
         (["export", "-e", "SPEC", "train.lr=1", "exporter.x=1"], "SPEC: the key 'exporter' is unknown; the nearest "
                                                                  "known key is 'export'"),

@@ -23,7 +23,7 @@ from ffs_ros.picture import colour_disparity
 from ffs_ros.ply import write_ply
 from ffs_ros.storage import Location, is_url, located, make_folder
 from ffs_ros.tools.engine_choice import ENGINE_HELP, EngineChoice, add_engine_options, chosen
-from ffs_ros.tools.infer_list import add_list_options, batch_of, infer_list
+from ffs_ros.tools.infer_list import add_list_options, batch_of, infer_list, refuse_list_options
 from ffs_ros.whole_file import whole_file
 
 ACTION = "inference"
@@ -83,6 +83,7 @@ def main(args: argparse.Namespace) -> None:
     if args.lists:
         infer_list(batch_of(args, engine))
     else:
+        refuse_list_options(args)
         if is_url(args.out):
             raise FileError(f"OUT is {args.out}: expected a folder on this machine; --list FILE writes to URLs")
         left, right = map(located, args.words[-2:])

@@ -71,6 +71,16 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
     add_ray_option(parser)
 
 
+def refuse_list_options(args: argparse.Namespace) -> None:
+    """Raises FileError where an option is given that only lists have."""
+    parser = argparse.ArgumentParser()
+    add_list_options(parser)
+    for name, without in vars(parser.parse_args([])).items():
+        if getattr(args, name) != without:
+            option = {"datasets": "dataset"}.get(name, name.replace("_", "-"))
+            raise FileError(f"--{option} is for the pairs of a list: expected --list FILE with it")
+
+
 def batch_of(args: argparse.Namespace, engine: EngineChoice) -> Batch:
     """What the arguments ask for. Raises FfsError."""
     outputs = Outputs(args.out, args.outputs, args.names, args.camera, args.camera_beside)

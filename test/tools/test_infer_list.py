@@ -118,6 +118,19 @@ def test_finished_files_are_kept_and_others_made(data: Path, tiny_onnx: Callable
     assert "3 of 3 pairs made, 0 kept" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["--outputs png", "--names tao", "--camera-beside K.txt", "--dataset Kitti", "--workers 1", "--ray local"],
+)
+def test_what_only_lists_have_is_refused_without_one(option: str, data: Path, capsys: Any) -> None:
+    """It would have no effect on a pair."""
+    red_pair(data, "a", 80)
+    assert ffs("infer", "sgbm", data / "a/left.png", data / "a/right.png", "-o", "out", *option.split()) == 2
+    name = option.split()[0]
+    assert f"{name} is for the pairs of a list: expected --list FILE with it" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
 def test_what_made_the_files_is_noticed(data: Path, tiny_onnx: Callable[..., Path], capsys: Any) -> None:
     """Another engine of the same name, another option, or no word of what it was: a sentence, and nothing changes."""
     pairs = listed(Path(), red_pair(data, "a", 80))
@@ -126,7 +139,7 @@ def test_what_made_the_files_is_noticed(data: Path, tiny_onnx: Callable[..., Pat
     assert ffs(*run) == 0
     made = tree(Path("out"))
     for more, sentence in (
-        (("--fit", "resize"), "fit was auto and is resize. Do as then to continue, or name a new folder with -o"),
+        (("--fit", "resize"), "fit was auto and is resize. Give the same as then to continue"),
         (("--mask-out-of-view",), "mask_out_of_view was false and is true"),
         (("--names", "tao"), "names was path and is tao"),
     ):

@@ -65,6 +65,7 @@ def _cards(record: dict[str, Any]) -> list[tuple[str, str]]:
         ("pairs matched", f"{record['pairs']['matched']} of {record['pairs']['paired']}"),
         ("density", percent(record["density"]["mean"])),
         ("flicker", "none" if flicker["median_px"] is None else f"{flicker['median_px']:.3f} px"),
+        ("static pixels", percent(flicker["static_share"])),
         ("left and right agree", percent(record["left_right"]["consistent"])),
         ("time for a pair", "none" if total["p50"] is None else f"{total['p50']:.1f} ms"),
     ]

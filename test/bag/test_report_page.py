@@ -41,7 +41,8 @@ def test_numbers_of_a_bag_with_faults(tmp_path: Path, pairs: Pairs, replay: Repl
     assert density["mean"] > density["least"] + 0.01
     assert flicker["median_px"] < flicker["p95_px"] - 0.01
     for words in (
-        f"pairs matched 6 of 7 density {100 * density['mean']:.1f} % flicker {flicker['median_px']:.3f} px",
+        f"pairs matched 6 of 7 density {100 * density['mean']:.1f} % flicker {flicker['median_px']:.3f} px "
+        f"static pixels {100 * flicker['static_share']:.1f} %",
         f"left and right agree {100 * record['left_right']['consistent']:.1f} %",
         f"time for a pair {record['latency_ms']['total']['p50']:.1f} ms",
         f"{bag / 'rec_1.mcap'}, which {metadata} names, is not there",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
@@ -19,6 +21,9 @@ _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05
 _LARGEST_OPCODE = _DATA_END
 _HEAD_BYTES = 9
 """Of a record: its opcode and its length."""
+_FOOTER_BYTES = _HEAD_BYTES + 20
+_BEGIN_OF_CHUNK = re.compile(rb"\x06.{8}.{8}.{8}.{8}.{4}[\0-\x04]\0\0\0", re.DOTALL)
+"""Opcode, length, times, size, checksum, length of its packing's name; that and the length of its content follow."""
 _MOST_RECORD_BYTES = 1 << 30
 """A length beyond this is none."""
 
@@ -28,35 +33,75 @@ def read_mcap(path: Path, damage: list[str]) -> Iterator[Recorded]:
 
     Raises FileError for a file that is no MCAP.
     """
-    size = path.stat().st_size
-    names = _Names()
-    broken = 0
+    size, names, broken = path.stat().st_size, _Names(), 0
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise FileError(f"{path} is no MCAP file: it does not begin as one")
+        _take_summary(file, size, names)
+        before, begin = 0, len(MAGIC)
         while True:
-            begin = file.tell()
-            head = file.read(_HEAD_BYTES)
-            opcode, length = int.from_bytes(head[:1], "little"), int.from_bytes(head[1:], "little")
-            if len(head) == _HEAD_BYTES and not (0 < opcode <= _LARGEST_OPCODE and length <= _MOST_RECORD_BYTES):
-                damage.append(f"what comes after byte {begin} is no MCAP record")
-                break
-            if len(head) < _HEAD_BYTES or begin + _HEAD_BYTES + length > size:
-                if opcode == _CHUNK:
-                    yield from _messages_of_chunk(file.read(), names)[0]
-                damage.append(f"it ends in the middle, after {size} bytes")
-                break
-            if opcode in (_FOOTER, _DATA_END):
-                break
-            content = file.read(length)
+            opcode, end = _head_at(file, begin)
+            known = 0 < opcode <= _LARGEST_OPCODE and end - begin <= _MOST_RECORD_BYTES
+            if known and end <= size:
+                if opcode in (_FOOTER, _DATA_END):
+                    break
+                messages, whole = _messages_of(opcode, file.read(end - begin - _HEAD_BYTES), names)
+                yield from messages
+                broken += not whole
+                before, begin = begin, end
+                continue
+            # Its length or that of the record before is wrong, or the file ends here.
+            after = _next_chunk(file, before + 1)
             if opcode == _CHUNK:
-                messages, whole = _messages_of_chunk(content, names)
-            else:
-                messages, whole = _messages_of_record(opcode, content, names)
-            yield from messages
-            broken += not whole
+                file.seek(begin + _HEAD_BYTES)
+                yield from _messages_of(opcode, file.read(max((after or size) - begin - _HEAD_BYTES, 0)), names)[0]
+            if after is None:
+                cut = known or begin + _HEAD_BYTES > size
+                damage.append(
+                    f"it ends in the middle, after {size} bytes"
+                    if cut
+                    else f"what comes after byte {begin} is no MCAP record"
+                )
+                break
+            broken += 1
+            before, begin = begin, after
     if broken:
         damage.append(f"{broken} of its records are damaged")
+
+
+def _head_at(file: BinaryIO, begin: int) -> tuple[int, int]:
+    """Opcode and end of the record that begins there, whose content is read next."""
+    file.seek(begin)
+    head = file.read(_HEAD_BYTES)
+    return int.from_bytes(head[:1], "little"), begin + _HEAD_BYTES + int.from_bytes(head[1:], "little")
+
+
+def _take_summary(file: BinaryIO, size: int, names: _Names) -> None:
+    """What the file says at its end of its topics, as the chunk that declares them may be damaged."""
+    footer = size - len(MAGIC) - _FOOTER_BYTES
+    if footer < len(MAGIC) or _head_at(file, footer) != (_FOOTER, footer + _FOOTER_BYTES):
+        return
+    begin = int.from_bytes(file.read(8), "little")
+    while 0 < begin < footer:
+        opcode, end = _head_at(file, begin)
+        if opcode in (_SCHEMA, _CHANNEL) and end <= footer:
+            _messages_of(opcode, file.read(end - begin - _HEAD_BYTES), names)
+        begin = end
+
+
+def _next_chunk(file: BinaryIO, begin: int) -> int | None:
+    """Where the next record begins that is a chunk: its length is that of what it says to hold."""
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        while (found := _BEGIN_OF_CHUNK.search(content, begin)) is not None:
+            begin, name_at = found.span()
+            del found  # it holds the file
+            end = begin + _HEAD_BYTES + int.from_bytes(content[begin + 1 : begin + _HEAD_BYTES], "little")
+            packed_at = name_at + content[name_at - 4] + 8
+            packed = int.from_bytes(content[packed_at - 8 : packed_at], "little")
+            if packed_at + packed == end <= len(content):
+                return begin
+            begin += 1
+    return None
 
 
 class _Schema(NamedTuple):
@@ -90,6 +135,11 @@ class _Names:
             if channel in self._channels:
                 return [Recorded(self._channels[channel], log_ns, fields.read())]
         return []
+
+
+def _messages_of(opcode: int, content: bytes, names: _Names) -> tuple[list[Recorded], bool]:
+    """The messages in a record, and whether those are all."""
+    return _messages_of_chunk(content, names) if opcode == _CHUNK else _messages_of_record(opcode, content, names)
 
 
 def _messages_of_record(opcode: int, content: bytes, names: _Names) -> tuple[list[Recorded], bool]:

@@ -46,6 +46,7 @@ def read_ros1(path: Path, damage: list[str]) -> Iterator[Recorded]:
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise FileError(f"{path} is no ROS 1 bag of version 2.0: it does not begin as one")
+        _take_index(file, connections)
         while (begin := file.tell()) < size:
             try:
                 record = _read(file)
@@ -60,6 +61,18 @@ def read_ros1(path: Path, damage: list[str]) -> Iterator[Recorded]:
             broken += not whole
     if broken:
         damage.append(f"{broken} of its records are damaged")
+
+
+def _take_index(file: BinaryIO, connections: dict[bytes, Topic]) -> None:
+    """What the bag says behind its chunks of its topics, as the chunk that declares them may be damaged."""
+    begin = file.tell()
+    try:
+        file.seek(int.from_bytes(_read(file).header["index_pos"], "little"))
+        while (record := _read(file)).kind == _CONNECTION:
+            _taken(record, connections)
+    except Exception:  # where the index is damaged the chunks may be whole
+        pass
+    file.seek(begin)
 
 
 def _messages_of(record: _Record, connections: dict[bytes, Topic]) -> tuple[list[Recorded], bool]:

@@ -148,6 +148,53 @@ def test_damage_that_a_checksum_shows(tmp_path: Path, pairs: Pairs, replay: Repl
     assert any("1 of its records are damaged" in sentence for sentence in record["damage"]) == damaged
 
 
+def test_mcap_goes_on_behind_a_damaged_length(tmp_path: Path, pairs: Pairs) -> None:
+    """Of three chunks the length of one is wrong, too small, too large or beyond the file, or its head is overwritten:
+    what the others hold is read, whether the one that declares the topics is among them or not."""
+    bag = write_bag(tmp_path / "rec", "mcap", stereo_stream(pairs[:1] * 80, CAMERA))
+    whole = all_messages(open_bag(bag))
+    genuine = storage_file(bag).read_bytes()
+    chunks = []
+    at = len(MAGIC)
+    while genuine[at] != 0x0F:
+        if genuine[at] == 0x06:
+            chunks.append(at)
+        at += 9 + int.from_bytes(genuine[at + 1 : at + 9], "little")
+    assert len(chunks) == 3
+    path = tmp_path / "damaged.mcap"
+    for chunk in (0, 1):
+        length = int.from_bytes(genuine[chunks[chunk] + 1 : chunks[chunk] + 9], "little")
+        counts = []
+        for wrong in (length - 1000, length + 100_000, 1 << 29, 1 << 62, None):
+            damaged = bytearray(genuine)
+            if wrong is None:
+                damaged[chunks[chunk] : chunks[chunk] + 50] = bytes(50)
+            else:
+                damaged[chunks[chunk] + 1 : chunks[chunk] + 9] = wrong.to_bytes(8, "little")
+            path.write_bytes(damaged)
+            found = salvaged(path, "for a test")
+            messages = all_messages(found)
+            counts.append(len(messages))
+            place = iter(whole)
+            assert all(message in place for message in messages)
+            assert messages[-1] == whole[-1]
+            assert "damaged" in found.damage[0]
+        assert min(counts) == counts[-1] > 320 * 0.5
+        assert counts[1:4] == [320, 320, 320]
+
+
+def test_ros1_without_the_chunk_that_declares_the_topics(tmp_path: Path, pairs: Pairs) -> None:
+    """The index has them too."""
+    bag = write_bag(tmp_path / "rec", "ros1", stereo_stream(pairs[:1] * 80, CAMERA))
+    content = bytearray(bag.read_bytes())
+    declared = content.index(b"topic=")
+    content[declared : declared + 1000] = bytes(1000)
+    bag.write_bytes(content)
+    found = salvaged(bag, "for a test")
+    assert 0.5 * 320 < len(all_messages(found)) < 320
+    assert "1 of its records are damaged" in found.damage[0]
+
+
 @pytest.mark.parametrize("content", [b"", b"#ROSBAG V2.0\n", b"\x89MCAP0\r\n", b"SQLite format 3\0", bytes(5000)])
 @pytest.mark.parametrize("name", ["rec.bag", "rec.mcap", "rec.db3"])
 def test_files_of_which_nothing_is_left(tmp_path: Path, name: str, content: bytes) -> None:

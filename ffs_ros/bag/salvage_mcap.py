@@ -167,7 +167,7 @@ def _messages_of_chunk(content: bytes, names: _Names) -> tuple[list[Recorded], b
     records = BytesIO(data)
     while head := records.read(_HEAD_BYTES):
         length = int.from_bytes(head[1:], "little")
-        content = records.read(length)
+        content = records.read(min(length, len(data)))
         if not head[0] or len(head) < _HEAD_BYTES or len(content) < length:
             whole = False
             break

@@ -21,6 +21,12 @@ _FIRST_PAGE_HEADER_BYTES, _PAGE_HEADER_BYTES = 100, 8
 _LEAF_OF_TABLE = 0x0D
 _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
 """By serial type."""
+_MOST_ROW_BYTES = 1 << 30
+"""SQLite takes none that is larger."""
+_MOST_HEADER_BYTES = 64
+"""Of a row: bag tables have no more than six columns."""
+_LEAST_CELL_BYTES = 6
+"""With its pointer."""
 _BLOB, _TEXT = 12, 13
 """Serial types from here on, even and odd ones."""
 
@@ -94,7 +100,7 @@ class _Database:
             except _Damaged:
                 continue
             if name.startswith("/"):
-                topics[row.rowid] = Topic(name, kind, qos=tuple(parse_qos(more[0])) if more else ())
+                topics[row.rowid] = Topic(name, kind, qos=_qos(more[0]) if more else ())
             else:  # a type, the language of its definition, and that
                 definitions[name] = text
         return {
@@ -109,6 +115,9 @@ class _Database:
             if len(described) < _PAGE_HEADER_BYTES or described[0] != _LEAF_OF_TABLE:
                 continue
             cells = int.from_bytes(described[3:5], "big")
+            if cells * _LEAST_CELL_BYTES > self._page_bytes:
+                yield None
+                continue
             pointers = self._content[header + _PAGE_HEADER_BYTES : header + _PAGE_HEADER_BYTES + 2 * cells]
             for at in range(0, 2 * cells, 2):
                 yield self._row(begin + int.from_bytes(pointers[at : at + 2], "big"))
@@ -123,12 +132,14 @@ class _Database:
         size, at = self._varint(at)
         rowid, at = self._varint(at)
         header_size, cursor = self._varint(at)
+        if header_size > min(size, _MOST_HEADER_BYTES) or size > min(len(self._content), _MOST_ROW_BYTES):
+            raise _Damaged  # overflow pages that lead back to each other would never end
         end = at + header_size
         types = []
         while cursor < end:
             kind, cursor = self._varint(cursor)
             types.append(kind)
-        if cursor != end or header_size > size:
+        if cursor != end:
             raise _Damaged
         return _Row(rowid, tuple(types), at, size, header_size)
 
@@ -185,6 +196,14 @@ class _Database:
             return size
         best = least + (size - least) % (self._usable - 4)
         return best if best <= most else least
+
+
+def _qos(text: str) -> tuple[Any, ...]:
+    """Nothing where the text is damaged."""
+    try:
+        return tuple(parse_qos(text))
+    except Exception:  # the parser stops anywhere
+        return ()
 
 
 def _is_message(types: tuple[int, ...]) -> bool:

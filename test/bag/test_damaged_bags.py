@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -215,6 +216,43 @@ def test_a_part_that_is_missing(tmp_path: Path, pairs: Pairs, replay: Replay) ->
     record, _ = replay(bag)
     assert record["pairs"]["matched"] == 6
     assert record["damage"][0] == f"{bag / 'rec_1.mcap'}, which {metadata} names, is not there"
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_damage_by_the_block_is_neither_a_bug_nor_endless(tmp_path: Path, pairs: Pairs, kind: str) -> None:
+    """Whole stretches zero or random, most of them near the ends, where lengths, indices and definitions are."""
+    rng = np.random.default_rng(1)
+    genuine = storage_file(write_bag(tmp_path / kind, kind, stereo_stream(pairs[:1] * 80, CAMERA)))
+    content = genuine.read_bytes()
+    path = tmp_path / f"damaged{genuine.suffix}"
+    for _ in range(40):
+        damaged = bytearray(content)
+        for _ in range(rng.integers(1, 6)):
+            near = int(rng.choice([0, len(content)])) + int(rng.integers(-4000, 4000))
+            at = min(max(near if rng.random() < 0.6 else int(rng.integers(len(content))), 0), len(content) - 1)
+            size = min(int(rng.choice([1, 8, 100, 5000, 60000])), len(content) - at)
+            damaged[at : at + size] = rng.bytes(size) if rng.random() < 0.5 else bytes(size)
+        path.write_bytes(damaged)
+        with suppress(FileError):
+            assert len(all_messages(salvaged(path, "for a test"))) <= 340
+
+
+def test_rows_of_sqlite_that_lead_in_circles(tmp_path: Path, pairs: Pairs) -> None:
+    """Every row claims 2 ** 60 bytes, and every page leads to itself: nothing is read, and soon."""
+    genuine = storage_file(write_bag(tmp_path / "rec", "sqlite3", stereo_stream(pairs, CAMERA)))
+    content = bytearray(genuine.read_bytes())
+    for page in range(1, len(content) // 4096):
+        begin = page * 4096
+        if content[begin] != 0x0D:
+            content[begin : begin + 4] = (page + 1).to_bytes(4, "big")
+            continue
+        for cell in range(int.from_bytes(content[begin + 3 : begin + 5], "big")):
+            at = begin + int.from_bytes(content[begin + 8 + 2 * cell : begin + 10 + 2 * cell], "big")
+            content[at : at + 9] = bytes([0x88, *[0x80] * 7, 0x00])
+    path = tmp_path / "circles.db3"
+    path.write_bytes(content)
+    with pytest.raises(FileError, match="of its rows are damaged: 0 messages"):
+        salvaged(path, "for a test")
 
 
 def test_random_damage_is_never_a_bug(tmp_path: Path, pairs: Pairs) -> None:

@@ -238,9 +238,10 @@ def test_damage_by_the_block_is_neither_a_bug_nor_endless(tmp_path: Path, pairs:
 
 
 def test_rows_of_sqlite_that_lead_in_circles(tmp_path: Path, pairs: Pairs) -> None:
-    """Every row claims 2 ** 60 bytes, and every page leads to itself: nothing is read, and soon."""
+    """Rows that claim 2 ** 57 bytes, on pages that lead to themselves: nothing is read of them, and soon."""
     genuine = storage_file(write_bag(tmp_path / "rec", "sqlite3", stereo_stream(pairs, CAMERA)))
     content = bytearray(genuine.read_bytes())
+    circles = 0
     for page in range(1, len(content) // 4096):
         begin = page * 4096
         if content[begin] != 0x0D:
@@ -248,11 +249,26 @@ def test_rows_of_sqlite_that_lead_in_circles(tmp_path: Path, pairs: Pairs) -> No
             continue
         for cell in range(int.from_bytes(content[begin + 3 : begin + 5], "big")):
             at = begin + int.from_bytes(content[begin + 8 + 2 * cell : begin + 10 + 2 * cell], "big")
-            content[at : at + 9] = bytes([0x88, *[0x80] * 7, 0x00])
+            if content[at] < 0x80 or content[at + 1] >= 0x80:
+                continue
+            size = (content[at] & 0x7F) << 7 | content[at + 1]
+            if size <= 4096 - 35:
+                continue
+            local = 489 + (size - 489) % 4092
+            local = local if local <= 4061 else 489
+            endless = size + 4092 * 2**45
+            claim = bytes([0x80 | endless >> 8 + 7 * place & 0x7F for place in reversed(range(8))] + [endless & 0xFF])
+            row = content[at + 2 : at + 2 + local]
+            content[at : at + 9] = claim
+            content[at + 9 : at + 9 + len(row)] = row
+            pointer = at + 9 + 1 + local  # behind the row's number
+            content[pointer : pointer + 4] = (len(content) // 4096).to_bytes(4, "big")
+            circles += 1
+    assert circles >= 10
     path = tmp_path / "circles.db3"
     path.write_bytes(content)
-    with pytest.raises(FileError, match="of its rows are damaged: 0 messages"):
-        salvaged(path, "for a test")
+    with suppress(FileError):
+        assert len(all_messages(salvaged(path, "for a test"))) <= 24 - circles
 
 
 def test_random_damage_is_never_a_bug(tmp_path: Path, pairs: Pairs) -> None:

@@ -48,7 +48,7 @@ comma := ,
 INPUTS := setup.py ffs_ros/__init__.py test/constraints.txt Makefile | check-python
 
 .venv-demo/wheels .venv/wheels: $(INPUTS)
-	@echo "Making $(@D) with ROS 2 from wheels; the first time takes a few minutes ..."
+	@echo "Making $(@D) with ROS 2 from wheels; this once takes a minute or more ..."
 	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python $(PIP_INSTALL) -c test/constraints.txt -e '.[ros,$(EXTRAS)]'
 	@touch $@
@@ -56,7 +56,7 @@ INPUTS := setup.py ffs_ros/__init__.py test/constraints.txt Makefile | check-pyt
 # Beside a ROS from apt nothing may replace its NumPy and OpenCV, which ROS's packages are compiled against. So pip
 # installs the extras without the package's own requirements, in whatever versions go with that NumPy.
 .venv-demo/ros-$(ROS) .venv/ros-$(ROS): $(INPUTS)
-	@echo "Making $(@D) beside ROS 2 $(ROS); the first time takes a few minutes ..."
+	@echo "Making $(@D) beside ROS 2 $(ROS); this once takes a minute or more ..."
 	@rm -rf $(@D) && $(PYTHON) -m venv --system-site-packages $(@D)
 	@$(@D)/bin/python $(PIP_INSTALL) --no-deps -e .
 	@$(@D)/bin/python -c 'import cv2, numpy; print("numpy==" + numpy.__version__)' > $(@D)/constraints.txt || \

@@ -130,7 +130,11 @@ def shortcomings(scores: Scores, rendered: bool) -> Iterator[str]:
             f"only {scores.density:.1%} of the pixels have a disparity: expected at least {LEAST_DENSITY_RENDERED:.0%}"
         )
     if scores.wrong_by_3_px is not None and scores.wrong_by_3_px > MOST_WRONG:
-        yield f"{scores.wrong_by_3_px:.1%} of the answers are off by more than 3 px: expected at most {MOST_WRONG:.0%}"
+        remedy = "" if rendered else "; check GT_SCALE, and that disp_gt is the left image's"
+        yield (
+            f"{scores.wrong_by_3_px:.1%} of the answers are off by more than 3 px: expected at most {MOST_WRONG:.0%}"
+            f"{remedy}"
+        )
     if not rendered:
         return
     if scores.mean_error_px is None or not scores.mean_error_px <= MOST_MEAN_ERROR_RENDERED_PX:

@@ -33,14 +33,14 @@ def camera_topics(topics: Iterable[Topic], asked: Asked) -> StereoTopics:
 
     Raises FfsError, which lists what the bag has, where they are not there or not clear.
     """
-    types = {topic.name: [topic.msgtype] for topic in topics}
+    types = _types(topics)
     if not any(IMAGE in kinds or COMPRESSED_IMAGE in kinds for kinds in types.values()):
         raise FfsError(
             f"the bag has no images: expected sensor_msgs/Image or CompressedImage; its topics are {_listed(types)}"
             if types
             else "the bag has no messages: expected the images of a stereo camera"
         )
-    images = [name for name in image_topics(types) if asked.packed in (None, types[name] == [COMPRESSED_IMAGE])]
+    images = [name for name in image_topics(types) if asked.packed in (None, COMPRESSED_IMAGE in types[name])]
     if asked.left or asked.right:
         left, right = _named(types, images, asked)
     else:
@@ -48,6 +48,14 @@ def camera_topics(topics: Iterable[Topic], asked: Asked) -> StereoTopics:
     found = StereoTopics.of_images(left, right)
     left_info, right_info = asked.left_info or found.left_info, asked.right_info or found.right_info
     return found._replace(left_info=absolute(left_info), right_info=absolute(right_info))
+
+
+def _types(topics: Iterable[Topic]) -> dict[str, list[str]]:
+    """Of each topic; a bag may have several of one name."""
+    types: dict[str, list[str]] = {}
+    for topic in topics:
+        types.setdefault(topic.name, []).append(topic.msgtype)
+    return types
 
 
 def _images_in(types: dict[str, list[str]]) -> str:
@@ -108,7 +116,7 @@ def _named(types: dict[str, list[str]], images: Sequence[str], asked: Asked) -> 
 
 def _one(types: dict[str, list[str]], images: Sequence[str], side: str, name: str, asked: Asked) -> str:
     """The topic of that name, or the image in the namespace of that name."""
-    if types.get(name, [""])[0] in (IMAGE, COMPRESSED_IMAGE):
+    if {IMAGE, COMPRESSED_IMAGE} & {*types.get(name, [])}:
         return name
     inside = [image for image in images if unpacked(image).rpartition("/")[0] == name]
     suitable = [image for image in inside if _fits(image, asked)] or (inside if len(inside) == 1 else [])
@@ -132,19 +140,19 @@ def _order(image: str) -> tuple[bool, bool, str]:
 
 def missing_infos(topics: Iterable[Topic], chosen: StereoTopics) -> Iterator[str]:
     """A sentence for each camera of which the bag has no CameraInfo."""
-    types = {topic.name: [topic.msgtype] for topic in topics}
+    types = _types(topics)
     for side, name in (("left", chosen.left_info), ("right", chosen.right_info)):
-        if types.get(name) != [CAMERA_INFO]:
-            named = f"name it with --{side}-info, or " if [CAMERA_INFO] in types.values() else ""
+        if CAMERA_INFO not in types.get(name, []):
+            named = f"name it with --{side}-info, or " if any(CAMERA_INFO in kinds for kinds in types.values()) else ""
             others = f"its CameraInfo are {_listed(types, CAMERA_INFO)}" if named else "it has none at all"
             yield f"the bag has no CameraInfo on {name}: {named}give a calibration file with --camera; {others}"
 
 
 def wrong_depth_topic(topics: Iterable[Topic], chosen: StereoTopics, name: str) -> Iterator[str]:
     """A sentence where ``name`` is no depth camera's image."""
-    types = {topic.name: [topic.msgtype] for topic in topics}
+    types = _types(topics)
     if name in chosen[:2]:
         yield f"--depth-topic is {name}, an image of the stereo camera itself: name a depth camera's"
-    elif types.get(name) != [IMAGE]:
+    elif IMAGE not in types.get(name, []):
         there = _listed(types, IMAGE)
         yield f"--depth-topic is {name}, and the bag has no such sensor_msgs/Image: its images are {there}"

@@ -26,6 +26,8 @@ _VERSION: Literal[8] = 8
 """Of metadata.yaml: numbers for QoS, which every distribution reads; 9 has words."""
 _FOREVER = QosTime(9223372036, 854775807)
 """RMW_DURATION_INFINITE."""
+_LATEST_NS = 2**63 - 1
+"""As ROS has times; before 0 MCAP has none, and after this SQLite."""
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 """Between the slashes of a topic."""
 
@@ -47,6 +49,7 @@ class OutputBag:
         self._copies: dict[Topic, tuple[Any, Callable[[Any], Any]]] = {}
         self._left_out: list[str] = []
         self._damaged: Counter[str] = Counter()
+        self._moved = 0
         self.bytes = 0
         """Of the messages so far."""
 
@@ -94,16 +97,25 @@ class OutputBag:
     @property
     def not_copied(self) -> list[str]:
         """A sentence for each topic of which something could not be taken over."""
-        return self._left_out + [
-            f"{count} messages of {name} are damaged, and not copied" for name, count in self._damaged.items()
-        ]
+        damaged = [f"{count} messages of {name} are damaged, and not copied" for name, count in self._damaged.items()]
+        moved = (
+            [f"{self._moved} messages have a time that no bag can hold, and are at the nearest one"]
+            if self._moved
+            else []
+        )
+        return self._left_out + damaged + moved
 
     def messages(self) -> dict[str, int]:
         """How many messages each topic has so far."""
-        return {connection.topic: self._writer.counts[connection.id] for connection in self._writer.connections}
+        counts: Counter[str] = Counter()
+        for connection in self._writer.connections:  # several of one topic, where the old bag has it with several types
+            counts[connection.topic] += self._writer.counts[connection.id]
+        return dict(counts)
 
     def _write(self, connection: Any, log_ns: int, data: Any) -> None:
-        self._writer.write(connection, log_ns, data)
+        held_ns = min(max(log_ns, 0), _LATEST_NS)
+        self._moved += held_ns != log_ns
+        self._writer.write(connection, held_ns, data)
         self.bytes += len(data)
 
 

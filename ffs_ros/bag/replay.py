@@ -10,7 +10,7 @@ from typing import Any
 from ffs_ros.bag.codec import decoded
 from ffs_ros.bag.depth_topic import depth_of_image, disparity_of_depth
 from ffs_ros.bag.pair_work import Done, PairWork
-from ffs_ros.bag.recorded import Bag, Recorded
+from ffs_ros.bag.recorded import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, Bag, Recorded
 from ffs_ros.calibration import Calibration
 from ffs_ros.config import NodeConfig
 from ffs_ros.errors import MessageError
@@ -68,13 +68,14 @@ class Replay:
         self._depth_topic = depth_topic
         self._read_ns = 0
         self._jumps_back = 0
-        self._takers: dict[str, Callable[[Any], None]] = {
-            topics.left: self.pairing.add_left,
-            topics.right: self.pairing.add_right,
-            topics.left_info: calibration.set_left,
-            topics.right_info: calibration.set_right,
-            depth_topic: self.depth_pairing.add_right,
+        self._takers: dict[str, tuple[Callable[[Any], None], tuple[str, ...]]] = {
+            topics.left: (self.pairing.add_left, (IMAGE, COMPRESSED_IMAGE)),
+            topics.right: (self.pairing.add_right, (IMAGE, COMPRESSED_IMAGE)),
+            topics.left_info: (calibration.set_left, (CAMERA_INFO,)),
+            topics.right_info: (calibration.set_right, (CAMERA_INFO,)),
+            depth_topic: (self.depth_pairing.add_right, (IMAGE,)),
         }
+        """Of each topic, and the types that it takes: a bag may have others under the same name."""
         self._takers.pop("", None)
 
     def run(self, bag: Bag, copy: Callable[[Recorded], None] | None, counted: Counted) -> None:
@@ -113,11 +114,12 @@ class Replay:
         for name in (self._topics.left_info, self._topics.right_info):
             for recorded in bag.messages({name}):
                 self._take(recorded, bag.ros1)
-                break
+                if recorded.topic.msgtype == CAMERA_INFO:
+                    break
 
     def _take(self, recorded: Recorded, ros1: bool) -> None:
-        take = self._takers.get(recorded.topic.name)
-        if take is None:
+        take, msgtypes = self._takers.get(recorded.topic.name, (None, ()))
+        if take is None or recorded.topic.msgtype not in msgtypes:
             return
         self._clock.ns = recorded.log_ns
         began_ns = time.monotonic_ns()

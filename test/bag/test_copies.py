@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from recordings import CAMERA, FORMATS, ROS1, ROS2, START_NS, messages_of, stereo_stream, write_bag
 from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from ffs_ros.bag.copies import NotCopied, copied
@@ -111,3 +112,36 @@ def test_a_topic_with_the_name_of_an_output(tmp_path: Path, pairs: Pairs, replay
     _, out = replay(bag, with_inputs=True, namespace="new")
     assert len(messages_of(out, "/new/disparity")) == 1
     replay(bag)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize(("kind", "log_ns", "held_ns"), [("sqlite3", -7, 0), ("mcap", 2**64 - 1, 2**63 - 1)])
+def test_times_that_a_bag_cannot_hold(
+    tmp_path: Path, pairs: Pairs, replay: Replay, kind: str, storage: str, log_ns: int, held_ns: int
+) -> None:
+    """Of a recorder whose clock was wrong; the pair is there all the same, and it is said."""
+    sent = [message._replace(log_ns=log_ns) for message in stereo_stream(pairs[:1], CAMERA)]
+    record, out = replay(write_bag(tmp_path / "rec", kind, sent), with_inputs=True, storage=storage)
+    for topic in ("/disparity", "/left/image_rect"):
+        assert [held for held, _ in messages_of(out, topic)] == [held_ns]
+    (said,) = record["output"]["not_copied"]
+    assert said == "7 messages have a time that no bag can hold, and are at the nearest one"
+
+
+def test_a_topic_of_two_types(tmp_path: Path, pairs: Pairs, replay: Replay) -> None:
+    """As after a driver's change of the type while the recorder ran: what is no image there is copied, and counted."""
+    sent = stereo_stream(pairs[:2], CAMERA)
+    with Writer2(tmp_path / "rec", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connections: dict[tuple[str, str], Any] = {}
+        others = [sent[-1]._replace(topic="/left/image_rect", message=sent[0].message),
+                  sent[0]._replace(topic="/left/camera_info", message=sent[1].message)]  # fmt: skip
+        for topic, log_ns, message in [*others[1:], *sent, *others[:1]]:
+            key = topic, message.__msgtype__
+            if key not in connections:
+                connections[key] = writer.add_connection(*key, typestore=ROS2)
+            writer.write(connections[key], log_ns, ROS2.serialize_cdr(message, key[1]))
+    record, out = replay(tmp_path / "rec", with_inputs=True)
+    assert record["output"]["messages"]["/left/image_rect"] == 3
+    assert record["output"]["messages"]["/disparity"] == 2
+    with Reader(out) as reader:
+        assert sum(record["output"]["messages"].values()) == reader.message_count

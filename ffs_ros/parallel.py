@@ -21,6 +21,7 @@ from ffs_ros.errors import FfsError
 
 _WAITING_PER_WORKER = 4
 """Items in work or finished out of order, for each worker."""
+_LOOK_EVERY_s = 0.1
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,36 @@ def _of_processes(job: Job, items: Iterable[Any], processes: int) -> Generator[A
             "a worker process ended before its work was done, for lack of memory as a rule; take fewer: --workers 1"
         ) from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        _end(pool)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Wait for what is in work. Whoever presses Ctrl-C meanwhile does not want that: the workers end at once."""
+    workers = [*pool._processes.values()]
+    pool.shutdown(wait=False, cancel_futures=True)
+    with _ctrl_c_noted() as presses:
+        while alive := [worker for worker in workers if worker.is_alive()]:
+            if presses:
+                for worker in alive:
+                    worker.kill()
+            wait([worker.sentinel for worker in alive], _LOOK_EVERY_s)
+        pool.shutdown()
+    if presses:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _ctrl_c_noted() -> Iterator[list[int]]:
+    """What is pressed meanwhile. Masking would not do: another thread's signals are raised in the main one, too."""
+    presses: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield presses
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: presses.append(number))
+    try:
+        yield presses
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

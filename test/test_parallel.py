@@ -131,6 +131,46 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     wait_for(lambda: not any(runs(pid) for pid in pids))
 
 
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_waits_for_what_is_in_work_and_pressed_twice_does_not(tmp_path: Path, presses: int) -> None:
+    """Nobody says anything either time."""
+    program = (
+        "import test_parallel as t; from ffs_ros.parallel import Job, results\n"
+        "def main():\n"
+        "    try: list(results(Job(t.nothing_open, t.slept_and_told, t.matched, t.finished), range(4), 2))\n"
+        "    except KeyboardInterrupt: raise SystemExit(130)\n"
+        "if __name__ == '__main__': main()\n"
+    )
+    (tmp_path / "main.py").write_text(program)
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    parent = subprocess.Popen(
+        [sys.executable, tmp_path / "main.py"], stderr=subprocess.PIPE, text=True, preexec_fn=hearing,
+        env={**os.environ, "PYTHONPATH": path, "PIDS": str(tmp_path), "SLEEPS_S": "4" if presses == 1 else "600"},
+    )  # fmt: skip
+    wait_for(lambda: len(list(tmp_path.glob("[0-9]*"))) == 2)
+    pids = [int(path.name) for path in tmp_path.glob("[0-9]*")]
+    for _ in range(presses):
+        os.kill(parent.pid, signal.SIGINT)
+        time.sleep(0.5)
+    _, said = parent.communicate(timeout=60)
+    assert (parent.returncode, said) == (130, "")
+    assert not any(runs(pid) for pid in pids)
+    assert len(list(tmp_path.glob("done*"))) in ((2, 3) if presses == 1 else (0,))
+
+
+def hearing() -> None:
+    """A shell that starts what is in its background makes it deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def slept_and_told(item: int) -> int:
+    folder = Path(os.environ["PIDS"])
+    (folder / str(os.getpid())).touch()
+    time.sleep(float(os.environ["SLEEPS_S"]))
+    (folder / f"done {item}").touch()
+    return item
+
+
 def runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -77,7 +76,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             print("ffs:", " ".join(sentence.split("\n")), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses it twice has been heard
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone, as in `ffs inspect FILE | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -24,6 +24,7 @@ from ffs_ros.engine.side_by_side import side_by_side, usual_jobs
 from ffs_ros.engine.trt_build import Built, Refused, Settings, Source, build, in_turn
 from ffs_ros.engine.trt_versions import RTX, TENSORRT, TensorRt, imported
 from ffs_ros.errors import EngineError, FfsError, NotBuiltHere
+from ffs_ros.tools import build_engine
 
 SETTINGS = Settings("fp16", False, 4.0, 3, None)
 Side = Callable[..., Built]
@@ -37,6 +38,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("SCRIPT_LOG", str(path))
     monkeypatch.setenv("FFS_ENGINES", str(tmp_path / "kept"))
     monkeypatch.syspath_prepend(Path(__file__).with_name("scripted_runtime"))
+    monkeypatch.setattr(build_engine, "opened_gpu", build_engine.opened_gpu)  # the runtime puts its own there
     before = sys.modules.pop("tensorrt", None)
     runtime: Any = imported(TENSORRT).trt
     monkeypatch.setattr(trt_build, "pin", runtime.held)

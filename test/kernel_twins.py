@@ -6,7 +6,7 @@ together.
 
 import numpy as np
 
-from ffs_ros.engine.kernel_calls import KERNELS
+from ffs_ros.engine.kernel_launches import KERNELS
 
 PLANES, GROUPS, TAPS, CHANNELS, STORED = 48, 8, 9, 28, 32
 SAMPLES = 2 * TAPS * STORED

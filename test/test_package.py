@@ -17,7 +17,7 @@ from zipfile import ZipFile
 import pytest
 
 import ffs_ros
-from ffs_ros.engine.kernel_calls import KERNELS
+from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.weights import GRAPH, WEIGHTS
 
 # Python packages of ROS that come with another one, and rosdep's names of those that are no ROS packages.

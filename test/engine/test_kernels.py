@@ -17,7 +17,8 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from ffs_ros.engine.kernel_calls import KERNELS, Call, fault_of, prepared, ptx_path, source_sha256  # noqa: E402
+from ffs_ros.engine.kernel_calls import Call, fault_of, prepared, ptx_path, source_sha256  # noqa: E402
+from ffs_ros.engine.kernel_launches import KERNELS  # noqa: E402
 from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
 from ffs_ros.graph.layers import instance_norm  # noqa: E402
@@ -43,7 +44,7 @@ def test_what_ships_belongs_to_its_source(name: str) -> None:
     assert re.findall(r"\.entry (\w+)\(", text) == [name]
     parameters = re.findall(rf"\.param \.(\w+) {name}_param", text)
     launch = KERNELS[name].launch(*twins.size_of(name, 1, 2, 3))
-    addresses = len(launch.reads) + len(KERNELS[name].constant_bytes) + 1
+    addresses = len(launch.reads) + len(launch.constant_bytes) + 1
     assert parameters == ["u64"] * addresses + ["u32"] * len(launch.numbers)
     assert re.findall(r"\.maxntid (\d+), 1, 1", text) == [str(launch.threads)]
 

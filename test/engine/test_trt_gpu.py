@@ -25,7 +25,8 @@ import pytest
 from ffs_ros.cli import main as ffs
 from ffs_ros.engine import STAGES, open_engine
 from ffs_ros.engine.cuda import _PyCudaGpu, opened_gpu
-from ffs_ros.engine.kernel_calls import KERNELS, Ready, prepared, unfit
+from ffs_ros.engine.kernel_calls import Ready, prepared, unfit
+from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.engine.manifest import manifest_path, read_manifest
 from ffs_ros.errors import EngineError
 
@@ -289,7 +290,7 @@ def check_kernel(gpu: Any, name: str) -> None:
     if name.startswith("instance_norm"):
         given[1] = np.abs(given[1])  # squares are
     constants = [packed(rng.normal(size=(56, twins.SAMPLES)) / 30), rng.normal(size=56).astype(np.float32)]
-    constants = constants[: len(KERNELS[name].constant_bytes)]
+    constants = constants[: len(launch.constant_bytes)]
     names = [f"given {index}" for index in range(len(given))]
     with gpu.current():
         ready = Ready(gpu, *prepared(name, names, "made", size, [one.tobytes() for one in constants]))

@@ -18,7 +18,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from ffs_ros.checkpoint import open_checkpoint  # noqa: E402
 from ffs_ros.engine import EngineInfo  # noqa: E402
 from ffs_ros.engine.cuda import Module, Start  # noqa: E402
-from ffs_ros.engine.kernel_calls import KERNELS, prepared, unfit  # noqa: E402
+from ffs_ros.engine.kernel_calls import prepared, unfit  # noqa: E402
+from ffs_ros.engine.kernel_launches import KERNELS  # noqa: E402
 from ffs_ros.engine.manifest import install, manifest_path, read_engine  # noqa: E402
 from ffs_ros.engine.parts import as_notes, contents, parts_from  # noqa: E402
 from ffs_ros.engine.trt import TrtEngine  # noqa: E402

@@ -11,7 +11,7 @@ import kernel_twins as twins
 from kernel_device import Device
 from kernel_twins import PLANES, SAMPLES, STORED, close, last
 
-from ffs_ros.engine.kernel_calls import KERNELS
+from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.kernel_nodes import packed
 
 RANDOM = np.random.default_rng(5)

@@ -7,7 +7,8 @@ With NVRTC 11.8 (PyPI: nvidia-cuda-nvrtc-cu11 and, for the headers, nvidia-cuda-
 import ctypes
 import sys
 
-from ffs_ros.engine.kernel_calls import KERNELS, ptx_path, source_sha256, source_text
+from ffs_ros.engine.kernel_calls import ptx_path, source_sha256, source_text
+from ffs_ros.engine.kernel_launches import KERNELS
 
 ARCHITECTURE = "compute_80"
 

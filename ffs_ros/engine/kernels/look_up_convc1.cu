@@ -7,6 +7,7 @@
 // the ten means around the position on level 1, and the ten neighbours on level 0 are among them.
 
 #include "halves.cuh"
+#include "tensor_cores.cuh"
 
 namespace {
 
@@ -83,18 +84,6 @@ constexpr int kSteps = kSamples / 16;
 constexpr int kEncodedPixels = 32;                      // of a block
 constexpr int kEncodedThreads = kEncodedPixels * kPerPixel;
 constexpr int kPitch = kSamples + 8;
-
-// sum += a b on a tensor core, by all threads of a warp: 16 pixels x 16 samples, 16 samples x 8 outputs.
-#ifdef __CUDACC__
-__device__ __forceinline__ void multiply_add(float (&sum)[4], const unsigned (&a)[4], Four b) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%0, %1, %2, %3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.two[0]), "r"(b.two[1]));
-}
-#else
-void multiply_add(float (&sum)[4], const unsigned (&a)[4], Four b);
-#endif
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-"""Compiles the package's kernels to the PTX that ships: compile.py LIBNVRTC INCLUDE_DIR. No GPU and no nvcc.
+"""Compiles to PTX what has changed of the package's kernels: compile.py LIBNVRTC INCLUDE_DIR. No GPU and no nvcc.
 
 With NVRTC 11.8 (PyPI: nvidia-cuda-nvrtc-cu11 and, for the headers, nvidia-cuda-runtime-cu11, both 11.8.89), whose PTX
 7.8 drivers from 520 on take.
@@ -18,6 +18,9 @@ def main(library, include):
     nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
     options = [f"--gpu-architecture={ARCHITECTURE}", f"--include-path={include}", "--std=c++14", "-default-device"]
     for name in KERNELS:
+        note = f"// From {name}.cu, SHA-256 with what it includes {source_sha256(name)}\n"
+        if ptx_path(name).exists() and ptx_path(name).read_text(encoding="ascii").startswith(note):
+            continue
         program, size = ctypes.c_void_p(), ctypes.c_size_t()
         nvrtc.nvrtcCreateProgram(ctypes.byref(program), source_text(name), f"{name}.cu".encode(), 0, None, None)
         words = (ctypes.c_char_p * len(options))(*map(str.encode, options))
@@ -31,7 +34,6 @@ def main(library, include):
         nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))
         ptx = ctypes.create_string_buffer(size.value)
         nvrtc.nvrtcGetPTX(program, ptx)
-        note = f"// From {name}.cu, SHA-256 with what it includes {source_sha256(name)}\n"
         lines = [line for line in ptx.value.decode().splitlines() if line and not line.startswith("//")]
         ptx_path(name).write_text(note + "\n".join(lines) + "\n", encoding="ascii")
         print(f"{ptx_path(name)}: {ptx_path(name).stat().st_size:,} bytes")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import fsspec
 import pytest
 from command_line import ffs, tree
 from http_store import http_store
 from shifted_pairs import shifted_pairs
+
+fsspec = pytest.importorskip("fsspec")
 
 WRITTEN = {"results.json", "per_sample_results.json", "report.html"}
 

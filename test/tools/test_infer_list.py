@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import fsspec
 import numpy as np
 import pytest
 from command_line import ffs, killed_when, tree
@@ -222,7 +221,7 @@ def test_everything_in_stores(data: Path, memory: str, tiny_onnx: Callable[..., 
     red_pair(data, "b", 40)
     Path("K.txt").write_text("100.0 0 32 0 100.0 16 0 0 1\n0.1\n")
     with http_store() as (url, files):
-        system = fsspec.filesystem("memory")
+        system = pytest.importorskip("fsspec").filesystem("memory")
         system.put("data", "/bucket/data", recursive=True)
         system.pipe_file("/bucket/data/b/K.txt", Path("K.txt").read_bytes())
         for name in ("left.png", "right.png", "K.txt"):

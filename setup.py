@@ -81,6 +81,6 @@ setup(
     ],
     install_requires=["numpy>=1.21", "opencv-python-headless>=4.5"],
     extras_require={**EXTRAS, "full": sorted({line for name in RUNS_WITHOUT_A_GPU for line in EXTRAS[name]})},
-    entry_points={"console_scripts": ["ffs = ffs_ros.cli:main", "stereo_node = ffs_ros.ros:main"]},
+    entry_points={"console_scripts": ["ffs = ffs_ros.__main__:main", "stereo_node = ffs_ros.ros:main"]},
     zip_safe=False,
 )

@@ -133,7 +133,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
         LifecycleNode(
             # The interpreter that read this file can import the package, however it was installed.
             executable=sys.executable,
-            arguments=["-m", "ffs_ros.ros.node"],
+            arguments=["-m", "ffs_ros.ros"],
             exec_name="stereo_node",
             name="stereo_node",
             namespace=given("namespace"),

@@ -7,6 +7,7 @@ import sys
 from types import ModuleType
 
 import pytest
+from interrupted_start import interrupted_start
 
 import ffs_ros
 from ffs_ros import cli
@@ -77,6 +78,12 @@ def test_an_interrupt_exits_with_130(greet):
 
     greet.main = interrupt
     assert exit_code("greet", "you") == 130
+
+
+@pytest.mark.parametrize("module", ["ffs_ros.cli", "argparse", "ffs_ros.tools.infer", "cv2"])
+def test_an_interrupt_while_it_still_imports_exits_with_130(module):
+    """Ctrl-C right after Enter is as quiet as later."""
+    assert interrupted_start("ffs_ros", "infer", "left.png", "right.png", at=module) == (130, "")
 
 
 def test_a_closed_pipe_is_no_traceback():

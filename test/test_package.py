@@ -133,7 +133,7 @@ def test_the_executables_name_functions_that_exist(wheel, checkout):
     """``ffs`` and ``stereo_node`` point at a function ``main`` of a module of this package."""
     text = wheel.read(f"ffs_ros-{ffs_ros.__version__}.dist-info/entry_points.txt").decode()
     scripts = dict(re.findall(r"^(\w+) = (\S+)$", text, re.MULTILINE))
-    assert scripts == {"ffs": "ffs_ros.cli:main", "stereo_node": "ffs_ros.ros:main"}
+    assert scripts == {"ffs": "ffs_ros.__main__:main", "stereo_node": "ffs_ros.ros:main"}
     for target in scripts.values():
         module, function = target.split(":")
         file = checkout / module.replace(".", "/")

@@ -149,7 +149,7 @@ def _play(pair: DemoPair, engine: str, max_disparity: int) -> Run:
             folder = Path(temporary)
             save_pair(folder / "pair.npz", pair.left_HW3, pair.right_HW3, pair.camera)
             camera_command = ["ffs_ros.demo.camera", str(folder / "pair.npz"), str(CAMERA_RATE_HZ), *in_namespace]
-            node_command = ["ffs_ros.ros.node", *in_namespace, *parameters]
+            node_command = ["ffs_ros.ros", *in_namespace, *parameters]
             with running("node", node_command, folder) as node, running("camera", camera_command, folder) as camera:
 
                 def answering() -> bool:

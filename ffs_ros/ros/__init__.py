@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 
 def main() -> None:
-    """``stereo_node``; one sentence and exit code 2 where ROS 2 is not there."""
+    """``stereo_node``; one sentence and exit code 2 where ROS 2 is not there, 0 when interrupted, already at import."""
     try:
-        from ffs_ros.ros.node import main as run_node
+        _main_of_node()()
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _main_of_node() -> Callable[[], None]:
+    try:
+        from ffs_ros.ros.node import main as main_of_node
     except ImportError as error:
+        raise_interrupt(error)
         if (error.name or "").startswith("ffs_ros"):
             raise
         print(
@@ -18,4 +27,10 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    run_node()
+    return main_of_node
+
+
+def raise_interrupt(error: ImportError) -> None:
+    """Ctrl-C, where it came while a C++ module of ROS was imported: pybind11 makes an ImportError of it."""
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        raise error.__cause__

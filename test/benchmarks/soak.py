@@ -58,7 +58,7 @@ sys.exit(service.run())
 """
 OWN = """
 import subprocess, sys, time
-node = [sys.executable, "-m", "ffs_ros.ros.node", "--ros-args", "-p", "engine:=sgbm", "-p", "max_disparity:=16"]
+node = [sys.executable, "-m", "ffs_ros.ros", "--ros-args", "-p", "engine:=sgbm", "-p", "max_disparity:=16"]
 while True:
     subprocess.run(node)
     time.sleep(0.2)
@@ -161,7 +161,7 @@ def child_of(parent: int) -> int:
     """The node's process."""
     for _ in range(600):
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        children = [c for c in children if "ffs_ros.ros.node" in Path(f"/proc/{c}/cmdline").read_text()]
+        children = [c for c in children if "ffs_ros.ros" in Path(f"/proc/{c}/cmdline").read_text()]
         if children:
             return int(children[0])
         time.sleep(0.1)

@@ -139,4 +139,4 @@ def test_topics_that_the_bag_has_not_are_refused(launch_bag, said, tmp_path):
     assert "/rig/left/camera_info, /rig/left/image_rect, /rig/right/camera_info, /rig/right/image_rect" in sentence
     assert not (tmp_path / "depth").exists()
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
-    assert [child for child in children if "ffs_ros.ros.node" in Path(f"/proc/{child}/cmdline").read_text()] == []
+    assert [child for child in children if "ffs_ros.ros" in Path(f"/proc/{child}/cmdline").read_text()] == []

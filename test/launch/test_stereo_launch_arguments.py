@@ -17,7 +17,7 @@ pytest.importorskip("launch_ros", reason="launch_ros is not installed; test/laun
 def test_without_arguments_the_parameter_file_decides(start, checkout):
     """The shipped parameter file is the only source of parameters, and topics have their own names."""
     (node,) = start({})
-    assert node.argv[:3] == [sys.executable, "-m", "ffs_ros.ros.node"]
+    assert node.argv[:3] == [sys.executable, "-m", "ffs_ros.ros"]
     assert [Path(file).resolve() for file in node.after("--params-file")] == [checkout / "config" / "stereo.yaml"]
     topics = [f"{side}/{name}" for side in ("left", "right") for name in ("image_rect", "image_raw", "camera_info")]
     assert node.remaps == {"__node": "stereo_node", "__ns": "/", **{topic: topic for topic in topics}}

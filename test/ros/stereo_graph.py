@@ -24,7 +24,7 @@ from ffs_ros.geometry import StereoCamera
 
 PATIENCE_S = 60.0
 """Nothing here takes long; on a machine with other work it may."""
-NODE = ("-m", "ffs_ros.ros.node")
+NODE = ("-m", "ffs_ros.ros")
 """What Python runs."""
 CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3, "bgra8": 4, "mono16": 1}
 

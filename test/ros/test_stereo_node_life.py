@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interrupted_start import interrupted_start
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
@@ -67,7 +68,7 @@ def test_a_wrong_set_up_is_one_sentence_and_exit_code_2(
 
 def test_arguments_that_ros_does_not_take_are_a_wrong_set_up() -> None:
     """A parameter file that is not there: one sentence of ours, exit code 2, no traceback."""
-    command = [sys.executable, "-m", "ffs_ros.ros.node", "--ros-args", "--params-file", "nowhere.yaml"]
+    command = [sys.executable, "-m", "ffs_ros.ros", "--ros-args", "--params-file", "nowhere.yaml"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "stereo_node: ROS does not take the arguments" in ended.stderr
@@ -109,6 +110,24 @@ def test_signals_end_it_cleanly(moment: str, signal_number: int, start_node: Cal
     node.wait_said(moment)
     assert node.stop(signal_number) == 0
     assert "Traceback" not in node.said()
+
+
+@pytest.mark.parametrize("module", ["ffs_ros.ros.node", "rclpy", "cv2", "ffs_ros.ros.process"])
+def test_an_interrupt_while_it_still_imports_ends_it_cleanly(module: str) -> None:
+    """A launch that is stopped at once shows no traceback."""
+    assert interrupted_start("ffs_ros.ros", at=module) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("start", "exit_code"),
+    [("from ffs_ros.ros import main; main()", 0), ("from ffs_ros.cli import main; main(['doctor'])", 130)],
+)
+def test_an_interrupt_within_rclpy_is_not_taken_for_a_missing_ros(start: str, exit_code: int, tmp_path: Path) -> None:
+    """pybind11 makes an ImportError of it."""
+    (tmp_path / "rclpy.py").write_text("raise ImportError('initialization failed') from KeyboardInterrupt()")
+    first = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {start}"
+    ended = subprocess.run([sys.executable, "-c", first], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (exit_code, "")
 
 
 def test_an_unknown_parameter_is_pointed_out(start_node: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ import sys
 
 from ffs_ros.advice import ROS_PACKAGES
 from ffs_ros.errors import FfsError
+from ffs_ros.ros import raise_interrupt
 
 HELP = """\
 ffs doctor
@@ -53,6 +54,7 @@ def main(args: argparse.Namespace) -> None:
     try:
         from ffs_ros.ros.doctor.visit import visit
     except ImportError as error:
+        raise_interrupt(error)
         if (error.name or "").startswith("ffs_ros"):
             raise
         raise FfsError(

@@ -82,6 +82,20 @@ def with_disparity(evidence, disparity):
     return np.concatenate([evidence, seen[..., None], np.zeros((*disparity.shape, 7), np.float32)], -1)
 
 
+def convolution(volume, weight, bias, slope, residual=0, gate=1):
+    """[B,D,H,W,32] from the same, with weight [32,32,3,3,3]: what 28 outputs are, and zeros behind them."""
+    _, planes, rows, columns, _ = volume.shape
+    padded = np.pad(volume.astype(np.float32), [(0, 0), (1, 1), (1, 1), (1, 1), (0, 0)])
+    y = np.zeros(volume.shape, np.float32) + bias
+    for d, r, c in np.ndindex(3, 3, 3):
+        y += padded[:, d : d + planes, r : r + rows, c : c + columns] @ weight[:, :, d, r, c].astype(np.float32).T
+    y += residual
+    with np.errstate(invalid="ignore"):
+        y = np.where(y < 0, y * np.float32(slope / 1000), y) * gate
+    y[..., CHANNELS:] = 0
+    return y.astype(np.float32)
+
+
 def channel_sums(picture, chunk):
     """[N,chunks,2,C] from [N,H,W,C]: means and sums of squared deviations of so many places."""
     places = picture.astype(np.float64).reshape(len(picture), -1, picture.shape[-1])
@@ -115,6 +129,8 @@ def last(x, stored, fill=np.nan):
 
 def size_of(name, batch, rows, columns):
     """A size of a kernel, with channels that fill no load, and a slope, where it wants them."""
+    if name.startswith("volume_convolution"):
+        return [batch, 3, rows, columns, 10]
     return [batch, rows, columns, 44, 10][: len(KERNELS[name].least)]
 
 
@@ -151,6 +167,14 @@ def run_twin(name, arrays, numbers, images):
         given = [first(one, batch, *shape) for one, shape in zip(halves, shapes)]  # noqa: B905 (not what it writes)
         found = finer(*(np.moveaxis(one[..., :CHANNELS], -1, 1) for one in given))
         result = last(found, STORED, 0)
+    elif name.startswith("volume_convolution"):
+        batch, planes, rows, columns, slope = numbers
+        of_gate = 1 if name.endswith("_gated") else planes
+        kind = {"add": "residual", "gated": "gate"}.get(name.rpartition("_")[2])
+        beside = {} if kind is None else {kind: first(halves[1], batch, of_gate, rows, columns, STORED)}
+        weight, bias = unpacked_convolution(halves[1 + len(beside)][: 27 * STORED**2]), arrays[2 + len(beside)]
+        volume = first(halves[0], batch, planes, rows, columns, STORED)
+        result = convolution(volume, weight, first(bias.view(np.float32), STORED), slope, **beside)
     elif name == "channel_sums":
         pixels, vectors, chunk = numbers
         sums = channel_sums(first(halves[0], images, 1, pixels, 8 * vectors), chunk)
@@ -191,4 +215,16 @@ def unpacked(halves):
         for place in range(4):
             sample = 2 * (lane % 4) + place % 2 + 8 * (place // 2)
             weight[lane // 4 :: 8, sample::16] = given[:, :, lane, place].T
+    return weight
+
+
+def unpacked_convolution(halves):
+    """The weight [32,32,3,3,3] from [3,3,2,3,2,32,2,4]: of lane 4 c + pair, channels 2 pair, 2 pair + 1, 8 further."""
+    weight = np.empty((32, 32, 3, 3, 3), np.float16)
+    given = halves.reshape(3, 3, 2, 3, 2, 32, 2, 4)
+    for step, two, lane, one, at in np.ndindex(2, 2, 32, 2, 4):
+        column, tile = lane // 4, 2 * two + one
+        output = 8 * (column // 2) + 2 * tile + column % 2
+        channel = 16 * step + 2 * (lane % 4) + at % 2 + 8 * (at // 2)
+        weight[output, channel] = given[:, :, step, :, two, lane, one, at].transpose(2, 0, 1)
     return weight

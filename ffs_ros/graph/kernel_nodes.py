@@ -1,4 +1,4 @@
-"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, cost volume, enlargement, look-up.
+"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, volumes and their convolutions, look-up.
 
 They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
 the graph that was exported, which every other runtime runs. The volumes and the evidence have here the shapes that they
@@ -16,13 +16,15 @@ from onnx import TensorProto, helper, numpy_helper
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
 from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS, norms
 from ffs_ros.graph.volume import PLANES
+from ffs_ros.graph.volume_nodes import STORED, with_convolutions
 
 DOMAIN = "ffs_ros.kernels"
-STORED = 32
-"""Channels that the look-up takes to be in a place of a volume; of geometry there are fewer."""
 LINEAR = {
     "cost_volume": (0, 1),
     "four_times_finer": (),
+    "volume_convolution": (),
+    "volume_convolution_add": (),
+    "volume_convolution_gated": (),
     "look_up_convc1": (0, 2),
     "channel_sums": (),
     "instance_norm": (1,),
@@ -76,6 +78,7 @@ class _Rewrite:
         self._put(cost, self._kernel("cost_volume", concat, [features, projected], cost))
         self.nodes.remove(concat)
         self._put_finer()
+        self.model.graph.initializer.extend(with_convolutions(self.nodes, self.weights, self._shape, DOMAIN))
         constants = self._convc1()
         of_evidence, of_disparity = (
             self._readers(f"update_block.encoder.{name}.weight") for name in ("convc2", "convd1")

@@ -16,6 +16,7 @@ from ffs_ros.graph.across_planes import three_dimensional
 from ffs_ros.graph.kernel_nodes import DOMAIN, LINEAR, with_kernels
 from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS
 from ffs_ros.graph.turns import Turn, turns
+from ffs_ros.graph.volume_nodes import NAME
 
 _PART_OF_SCOPE = {
     "backbone": "backbone",
@@ -40,7 +41,7 @@ _ORDER = (
 )  # fmt: skip
 _DECODER = "decoder"
 _DECODER_PARTS = (f"{_DECODER}_begin", f"{_DECODER}_end")
-"""One part where kernels cut it."""
+"""One part where kernels cut it. The last of the volume's goes with the one before: kernels do most of it."""
 
 
 class KernelCall(NamedTuple):
@@ -98,8 +99,10 @@ class _Split:
         self.weights = {one.name: one for one in model.graph.initializer}
         self.part_of: dict[str, str] = {one.name: _ORDER[0] for one in model.graph.input}
         """Tensor -> the part that makes it."""
-        normed = any(one.op_type == "channel_sums" for one in model.graph.node)
-        self.renamed = dict.fromkeys(_DECODER_PARTS if normed else (), _DECODER)
+        called = {one.op_type for one in model.graph.node if one.domain == DOMAIN}
+        self.renamed = dict.fromkeys(_DECODER_PARTS if "channel_sums" in called else (), _DECODER)
+        if NAME in called:
+            self.renamed["volume_end"] = "volume_up"
         self.order = list(dict.fromkeys(self.renamed.get(name, name) for name in _ORDER))
         self.nodes: dict[str, list[onnx.NodeProto]] = {name: [] for name in self.order}
         self.iterations: list[list[onnx.NodeProto]] = []

@@ -20,12 +20,14 @@ pytest.importorskip("onnxruntime")
 from ffs_ros.engine.kernel_calls import Call, fault_of, prepared, ptx_path, source_sha256  # noqa: E402
 from ffs_ros.engine.kernel_launches import KERNELS  # noqa: E402
 from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
+from ffs_ros.graph.filtering import basic, gated  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
-from ffs_ros.graph.layers import instance_norm  # noqa: E402
+from ffs_ros.graph.layers import conv, instance_norm  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
 from ffs_ros.graph.model import IR_VERSION  # noqa: E402
 from ffs_ros.graph.resampling import four_times_finer  # noqa: E402
 from ffs_ros.graph.volume import cost_volume  # noqa: E402
+from ffs_ros.graph.volume_nodes import packed as packed_convolution  # noqa: E402
 
 RANDOM = np.random.default_rng(5)
 SIZES = [(2, 4, 8), (1, 2, 64)]
@@ -73,7 +75,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 33, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 37, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -92,6 +94,45 @@ def test_the_twin_of_the_cost_volume_is_the_graph(size: tuple[int, int, int], ru
     found = run_nodes(lambda b, features: cost_volume(b, features, size_px), weights, {"features": features})
     projected = np.einsum("oi,bihw->bohw", weights["proj_cmb.weight"][:, :, 0, 0], features) + 1
     np.testing.assert_allclose(found, twins.cost_volume(features, projected), atol=1e-4)
+
+
+def test_the_packed_weight_of_a_convolution_is_the_weight() -> None:
+    """Likewise, with zeros for what there is not."""
+    weight = RANDOM.normal(size=(28, 30, 3, 3, 3)).astype(np.float16)
+    expected = np.zeros((32, 32, 3, 3, 3), np.float16)
+    expected[:28, :30] = weight
+    np.testing.assert_array_equal(twins.unpacked_convolution(packed_convolution(weight)), expected)
+
+
+@pytest.mark.parametrize("kind", ["", "add", "gated"])
+def test_the_twin_of_the_convolution_is_the_graph(kind: str, run_nodes: Any) -> None:
+    """In fp32, with what stands behind it; the batch norm is folded."""
+    x, added, features = normal(2, 28, 4, 5, 6), normal(2, 28, 4, 5, 6), normal(2, 8, 5, 6)
+    weights = {"c.conv.weight": normal(28, 28, 3, 3, 3) / 20, "c.conv.bias": normal(28), **neutral_norm("c.norm", 28)}
+    gate = "g.feat_att"
+    weights |= {f"{gate}.0.conv.weight": normal(6, 8, 1, 1), f"{gate}.1.weight": normal(28, 6, 1, 1)}
+    weights |= {f"{gate}.1.bias": normal(28), **neutral_norm(f"{gate}.0.norm", 6)}
+
+    def part(b: Builder, x: str, added: str, features: str) -> str:
+        if kind == "add":
+            return b.relu(b.add(conv(b, x, "c.conv", norm="c.norm"), added))
+        return gated(b, basic(b, x, "c"), features, "g") if kind == "gated" else basic(b, x, "c")
+
+    found = run_nodes(part, weights, {"x": x, "added": added, "features": features})
+    beside = {}
+    if kind == "add":
+        beside["residual"] = twins.last(added, 32, 0)
+    elif kind == "gated":
+        hidden = np.einsum("oi,bihw->bohw", weights[f"{gate}.0.conv.weight"][:, :, 0, 0], features)
+        hidden = np.where(hidden < 0, 0.01 * hidden, hidden)
+        logits = np.einsum("oi,bihw->bohw", weights[f"{gate}.1.weight"][:, :, 0, 0], hidden)
+        gates = 1 / (1 + np.exp(-logits - weights[f"{gate}.1.bias"][:, None, None]))
+        beside["gate"] = twins.last(gates, 32, 0)[:, None]
+    full = np.zeros((32, 32, 3, 3, 3), np.float32)
+    full[:28, :28] = weights["c.conv.weight"]
+    bias = np.pad(weights["c.conv.bias"], [(0, 4)])
+    expected = twins.convolution(twins.last(x, 32, 0), full, bias, 0 if kind == "add" else 10, **beside)
+    np.testing.assert_allclose(found, np.moveaxis(expected[..., :28], -1, 1), atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(2, 4, 8), (1, 12, 20)])
@@ -144,6 +185,13 @@ def test_the_twin_of_the_norm_is_the_graph(slope: int, added: bool, run_nodes: A
     sums = twins.channel_sums(picture, 20)
     expected = twins.instance_norm(picture, sums, residual * added, 20, slope, 24)
     np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=1e-5)
+
+
+def neutral_norm(name: str, channels: int) -> dict[str, np.ndarray]:
+    """Weights of a batch norm that does nothing."""
+    weights = {one: np.zeros(channels, np.float32) for one in ("bias", "running_mean")}
+    weights |= {one: np.ones(channels, np.float32) for one in ("weight", "running_var")}
+    return {f"{name}.{one}": array for one, array in weights.items()}
 
 
 def normal(*shape: int) -> np.ndarray:

@@ -32,6 +32,8 @@ from ffs_ros.errors import EngineError
 
 pytest.importorskip("onnx")
 from ffs_ros.graph.kernel_nodes import packed
+from ffs_ros.graph.volume_nodes import packed as packed_convolution
+from ffs_ros.graph.volume_nodes import packed_bias
 
 if importlib.util.find_spec("pycuda") is None:
     pytest.skip("PyCUDA is not installed (extra 'tensorrt')", allow_module_level=True)
@@ -291,6 +293,9 @@ def check_kernel(gpu: Any, name: str) -> None:
         given[1] = np.abs(given[1])  # squares are
     constants = [packed(rng.normal(size=(56, twins.SAMPLES)) / 30), rng.normal(size=56).astype(np.float32)]
     constants = constants[: len(launch.constant_bytes)]
+    if name.startswith("volume_convolution"):
+        weight = rng.normal(size=(28, 32, 3, 3, 3)) / 30
+        constants = [packed_convolution(weight), packed_bias(rng.normal(size=28))]
     names = [f"given {index}" for index in range(len(given))]
     with gpu.current():
         ready = Ready(gpu, *prepared(name, names, "made", size, [one.tobytes() for one in constants]))

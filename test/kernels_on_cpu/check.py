@@ -13,6 +13,8 @@ from kernel_twins import PLANES, SAMPLES, STORED, close, last
 
 from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.kernel_nodes import packed
+from ffs_ros.graph.volume_nodes import packed as packed_convolution
+from ffs_ros.graph.volume_nodes import packed_bias
 
 RANDOM = np.random.default_rng(5)
 failures = []
@@ -40,12 +42,17 @@ def disparities(batch, rows, columns):
     return d
 
 
-def launched(gpu, name, size, *given):
-    """What the kernel makes of arrays: its tensors, then its constants. Addresses behind what it writes are guarded."""
+def launched(gpu, name, size, *given, blocks=None):
+    """What the kernel makes of arrays: its tensors, then its constants. Addresses behind what it writes are guarded.
+
+    ``blocks``: that many in the place of as many as an engine would have.
+    """
     launch = KERNELS[name].launch(*size)
     into = gpu.buffer(launch.writes.dtype.itemsize * int(np.prod(launch.writes.shape)))
     addresses = [gpu.up(one).value for one in given]
-    gpu.kernel(name).start(launch.grid, launch.threads, (*addresses, into.value), launch.numbers)
+    gpu.kernel(name).start(
+        launch.grid if blocks is None else (blocks, 1, 1), launch.threads, (*addresses, into.value), launch.numbers
+    )
     return gpu.down(into, launch.writes.shape, launch.writes.dtype)
 
 
@@ -125,8 +132,35 @@ def norm_case(gpu, batch, rows, columns, channels, slope):
     gpu.free()
 
 
+def convolution_case(gpu, kind, batch, planes, rows, columns, slope, blocks):
+    """What fills up the gate is NaN: nothing of it may be in the result. Blocks begin and end within tiles."""
+    shape, name = (batch, planes, rows, columns), f"volume_convolution{kind}"
+    volume = halves(*shape, 32)
+    volume.reshape(-1)[:2] = np.float16(60000), np.nan
+    weight, bias = halves(28, 32, 3, 3, 3, scale=0.05), np.float32(RANDOM.normal(size=28))
+    full = np.zeros((32, 32, 3, 3, 3), np.float16)
+    full[:28] = weight
+    constants = packed_convolution(weight), packed_bias(bias)
+    beside = {
+        "": {},
+        "_add": {"residual": last(halves(batch, 28, *shape[1:]), STORED, 0)},
+        "_gated": {"gate": last(halves(batch, 28, 1, rows, columns), STORED)},
+    }[kind]
+    found = launched(gpu, name, (*shape, slope), volume, *beside.values(), *constants, blocks=blocks)
+    expected = twins.convolution(volume, full, constants[1], slope, **beside)
+    report(f"{name} {'x'.join(map(str, shape))}", close(found, expected, 2e-3))
+    gpu.free()
+
+
 def main():
     gpu = Device()
+    for size in (
+        ("", 1, 5, 3, 17, 10, 3),
+        ("_add", 2, 2, 13, 5, 0, 3),
+        ("_gated", 1, 3, 1, 1, 10, 1),
+        ("", 1, 1, 12, 16, 0, None),
+    ):
+        convolution_case(gpu, *size)
     for size in ((1, 3, 32), (2, 2, 37), (1, 1, 1), (1, 2, 160), (2, 1, 75), (1, 2, 8)):
         volume_case(gpu, *size)
     for size in ((1, 4, 32), (2, 3, 37), (1, 1, 1), (2, 8, 40), (1, 5, 8), (1, 16, 24)):

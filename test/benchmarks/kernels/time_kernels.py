@@ -21,6 +21,8 @@ from kernel_twins import PLANES, SAMPLES, STORED, close
 
 from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.kernel_nodes import packed
+from ffs_ros.graph.volume_nodes import packed as packed_convolution
+from ffs_ros.graph.volume_nodes import packed_bias
 
 RANDOM = np.random.default_rng(11)
 FLUSHED = 192 << 20
@@ -114,6 +116,8 @@ class Bench:
 
         volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns)
 
+        self.convolutions(*size, volume, timed)
+
         weight, bias = halves(56, SAMPLES, scale=0.05), RANDOM.standard_normal(56, np.float32)
         for kind in (scene, anything):
             disparity = kind(*size)
@@ -123,6 +127,20 @@ class Bench:
             nbytes = pixels * (4 + 20 * 64 + 20 * 2 + 2 * 64)
             wanted = twins.with_disparity(twins.evidence(samples, weight, bias), disparity)
             self.run(f"look_up_convc1, {kind.__name__}", "look_up_convc1", size, given, wanted, nbytes, timed, 2e-3)
+
+    def convolutions(self, batch, rows, columns, geometry, timed):
+        """Each kind of the volume's."""
+        shape = batch, PLANES, rows, columns
+        volume, gate = twins.last(geometry, STORED, 0), twins.last(halves(batch, 28, 1, rows, columns), STORED)
+        weight, bias = halves(28, 32, 3, 3, 3, scale=0.05), RANDOM.standard_normal(28, np.float32)
+        full = np.zeros((32, 32, 3, 3, 3), np.float16)
+        full[:28] = weight
+        constants = packed_convolution(weight), packed_bias(bias)
+        for kind, beside in (("", {}), ("_add", {"residual": volume}), ("_gated", {"gate": gate})):
+            name = f"volume_convolution{kind}"
+            wanted = twins.convolution(volume, full, constants[1], 10, **beside)
+            nbytes = 2 * volume.nbytes + sum(one.nbytes for one in beside.values())
+            self.run(name, name, (*shape, 10), (volume, *beside.values(), *constants), wanted, nbytes, timed, 2e-2)
 
     def norm(self, batch, rows, columns, channels, timed):
         """Both kernels, with a residual and without."""

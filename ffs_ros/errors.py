@@ -22,6 +22,10 @@ class UnfitImages(EngineError):
     """An engine cannot take these images; it can take others."""
 
 
+class GpuError(EngineError):
+    """The GPU cannot be used now, or has too little memory left; a new process may find that otherwise."""
+
+
 class EngineFailed(EngineError):
     """An engine that had answered did not answer one pair, or with no numbers."""
 

@@ -17,7 +17,7 @@ import numpy as np
 from ffs_ros.config import NodeConfig
 from ffs_ros.engine import EngineInfo, open_engine
 from ffs_ros.engine_size import size_in
-from ffs_ros.errors import EngineError, EngineFailed, EngineLost, FfsError, UnfitImages
+from ffs_ros.errors import EngineError, EngineFailed, EngineLost, FfsError, GpuError, UnfitImages
 from ffs_ros.finding import Finding, Level
 from ffs_ros.matcher import StereoMatcher
 from ffs_ros.watched_engine import WatchedEngine
@@ -156,7 +156,8 @@ class LiveEngine:
             self._open()
             self._check_numbers()
         except EngineError as error:
-            raise EngineError(f"fallback_engine: {error}") from None
+            kind = GpuError if isinstance(error, GpuError) else EngineError
+            raise kind(f"fallback_engine: {error}") from None
         finally:
             self.close()
         self.fell_back, self._answered_size = False, None

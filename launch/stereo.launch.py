@@ -20,6 +20,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from ffs_ros.config import parameter_facts
 from ffs_ros.launching import rviz
 from ffs_ros.launching.refusal import refusing
+from ffs_ros.launching.respawn import unless_wrong_set_up
 from ffs_ros.ros.transport import environment
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -98,7 +99,7 @@ def _process() -> list[DeclareLaunchArgument]:
             "respawn",
             default_value="false",
             choices=["true", "false"],
-            description=f"Start the node again, {RESPAWN_DELAY_S:g} s after it has died.",
+            description=f"Start the node again, {RESPAWN_DELAY_S:g} s after it has ended, unless its set-up is wrong.",
         ),
     ]
 
@@ -144,6 +145,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             output="both",
             respawn=given("respawn") == "true",
             respawn_delay=RESPAWN_DELAY_S,
+            on_exit=unless_wrong_set_up if given("respawn") == "true" else None,
         )
     ]
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ffs_ros.advice import WITHOUT_A_NETWORK
-from ffs_ros.errors import EngineError
+from ffs_ros.errors import EngineError, GpuError
 
 _THREAD_LOCAL = 1
 """CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do on the GPU does not spoil a recording."""
@@ -120,15 +120,13 @@ def opened_gpu(index: int) -> Gpu:
         driver.init()
         gpus = driver.Device.count()
     except driver.Error as error:
-        raise EngineError(
-            f"no NVIDIA GPU can be used here ({error}); check nvidia-smi, or {WITHOUT_A_NETWORK}"
-        ) from error
+        raise GpuError(f"no NVIDIA GPU can be used here ({error}); check nvidia-smi, or {WITHOUT_A_NETWORK}") from error
     if not 0 <= index < gpus:
         raise EngineError(f"there is no GPU {index}: {gpus} found, counted from 0; set gpu_index")
     try:
         return _PyCudaGpu(driver, index)
     except driver.Error as error:
-        raise EngineError(f"GPU {index} cannot be used ({error}); check nvidia-smi") from error
+        raise GpuError(f"GPU {index} cannot be used ({error}); check nvidia-smi") from error
 
 
 @cache
@@ -216,7 +214,7 @@ class _PyCudaGpu:
         try:
             yield
         except self._driver.Error as error:
-            raise EngineError(f"the GPU failed ({error}); start the program again") from error
+            raise GpuError(f"the GPU failed ({error}); start the program again") from error
 
     @contextmanager
     def _as_memory_error(self) -> Iterator[None]:
@@ -251,7 +249,7 @@ def _recorded(stream: int, enqueue: Callable[[], None]) -> Replay | None:
 
     def launch() -> None:
         if code := cuda.cuGraphLaunch(executable, handle):
-            raise EngineError(f"the GPU failed (CUDA error {code}); start the program again")
+            raise GpuError(f"the GPU failed (CUDA error {code}); start the program again")
 
     def free() -> None:
         cuda.cuGraphExecDestroy(executable)
@@ -289,7 +287,7 @@ class _Laps:
 
     def _check(self, code: int) -> None:
         if code:
-            raise EngineError(f"the GPU's clock cannot be read (CUDA error {code}); start the program again")
+            raise GpuError(f"the GPU's clock cannot be read (CUDA error {code}); start the program again")
 
 
 class Module:
@@ -325,7 +323,7 @@ class Module:
         sizes = [ctypes.c_uint(length) for length in (*grid, threads, 1, 1, 0)]  # the last: dynamic shared memory
         code = self._cuda.cuLaunchKernel(self.function, *sizes, self._stream, pointers, None)
         if code:
-            raise EngineError(f"the GPU refused the kernel {self._name} (CUDA error {code}); start the program again")
+            raise GpuError(f"the GPU refused the kernel {self._name} (CUDA error {code}); start the program again")
 
     def free(self) -> None:
         module, self._module = self._module, ctypes.c_void_p()

@@ -38,7 +38,7 @@ from ffs_ros.engine.parts import Part, contents, parts_from
 from ffs_ros.engine.trt_plan import Plan
 from ffs_ros.engine.trt_turns import Step, misfit, run, tensor_bytes
 from ffs_ros.engine.trt_versions import TensorRt, imported
-from ffs_ros.errors import EngineError, FileError, UnfitImages
+from ffs_ros.errors import EngineError, FileError, GpuError, UnfitImages
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class TrtEngine:
         try:
             yield
         except MemoryError:
-            raise EngineError(
+            raise GpuError(
                 f"engine '{self.info.name}' needs {needed() / _MB:,.0f} MB of GPU memory and {free / _MB:,.0f} MB were "
                 f"free on {self._gpu.name}: end other programs on the GPU, or export and build a smaller size"
             ) from None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+WRONG_SET_UP, ENGINE_LOST = 2, 3
+"""Exit codes of ``stereo_node``: the user has to correct something; a new process may help."""
+
 
 def main() -> None:
     """``stereo_node``; one sentence and exit code 2 where ROS 2 is not there, 0 when interrupted, already at import."""
@@ -26,7 +29,7 @@ def _main_of_node() -> Callable[[], None]:
             "install its wheels, on x86-64 (docs/install.md)",
             file=sys.stderr,
         )
-        sys.exit(2)
+        sys.exit(WRONG_SET_UP)
     return main_of_node
 
 

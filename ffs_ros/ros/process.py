@@ -15,11 +15,10 @@ import cv2
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from ffs_ros.errors import EngineLost, FfsError
+from ffs_ros.errors import EngineLost, FfsError, GpuError
+from ffs_ros.ros import ENGINE_LOST, WRONG_SET_UP
 from ffs_ros.ros.transport import publish_from_a_thread
 
-WRONG_SET_UP, ENGINE_LOST = 2, 3
-"""Exit codes."""
 LONGEST_END_S = 10.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt, from malloc.h."""
@@ -44,7 +43,8 @@ class ProcessNode(Protocol):
 def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None) -> None:
     """Spin a node until a signal ends it (exit code 0).
 
-    A wrong set-up is one sentence and exit code 2; an engine that is lost exit code 3, for a launch file's respawn.
+    A wrong set-up is one sentence and exit code 2; an engine that is lost, or a GPU that cannot be used now, is exit
+    code 3, for a launch file's respawn.
     """
     spinning = False
     exit_code = 0
@@ -74,7 +74,7 @@ def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None)
         elif isinstance(error, FfsError):
             if node is None or spinning:  # otherwise its log has said it
                 print(f"stereo_node: {error}", file=sys.stderr)
-            exit_code = ENGINE_LOST if isinstance(error, EngineLost) else WRONG_SET_UP
+            exit_code = ENGINE_LOST if isinstance(error, (EngineLost, GpuError)) else WRONG_SET_UP
         else:
             raise
     finally:
@@ -103,7 +103,7 @@ def _init(args: Sequence[str] | None) -> None:
     except Exception as error:  # the types differ between distributions
         reason = str(error).split(", at ")[0]
         print(f"stereo_node: ROS does not take the arguments behind --ros-args: {reason}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(WRONG_SET_UP)
 
 
 def _end_at_once(signal_number: int, frame: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ffs_ros.engine import cuda
 from ffs_ros.engine.cuda import opened_gpu
-from ffs_ros.errors import EngineError
+from ffs_ros.errors import EngineError, GpuError
 
 
 class FakeDriver(ModuleType):
@@ -147,7 +147,7 @@ def test_a_gpu_that_fails_is_a_sentence(driver: FakeDriver) -> None:
     driver.fails = "synchronize"
     with (
         gpu.current(),
-        pytest.raises(EngineError, match=r"the GPU failed \(an illegal memory.*start the program"),
+        pytest.raises(GpuError, match=r"the GPU failed \(an illegal memory.*start the program"),
     ):
         gpu.synchronize()
 
@@ -157,7 +157,7 @@ def test_copies_of_a_gpu_that_has_failed(driver: FakeDriver) -> None:
     gpu = opened_gpu(0)
     driver.fails = "copy"
     for copy in (lambda: gpu.upload(1, np.zeros(1)), lambda: gpu.download(np.zeros(1), 1)):
-        with gpu.current(), pytest.raises(EngineError, match=r"the GPU failed \(an illegal memory"):
+        with gpu.current(), pytest.raises(GpuError, match=r"the GPU failed \(an illegal memory"):
             copy()
 
 
@@ -166,7 +166,7 @@ def test_no_gpu_and_no_such_gpu(driver: FakeDriver, monkeypatch: pytest.MonkeyPa
     with pytest.raises(EngineError, match="there is no GPU 2: 2 found, counted from 0; set gpu_index"):
         opened_gpu(2)
     driver.fails = "init"
-    with pytest.raises(EngineError, match=r"no NVIDIA GPU can be used here \(cuInit failed.*check nvidia-smi"):
+    with pytest.raises(GpuError, match=r"no NVIDIA GPU can be used here \(cuInit failed.*check nvidia-smi"):
         opened_gpu(0)
     monkeypatch.setitem(sys.modules, "pycuda", None)
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)
@@ -236,7 +236,7 @@ def test_a_run_is_recorded_launched_and_freed(driver: FakeDriver, monkeypatch: p
         "cuGraphLaunch", "cuGraphExecDestroy",
     ]  # fmt: skip
     library.fails = "cuGraphLaunch"
-    with pytest.raises(EngineError, match=r"the GPU failed \(CUDA error 700\)"):
+    with pytest.raises(GpuError, match=r"the GPU failed \(CUDA error 700\)"):
         replay.launch()
 
 
@@ -256,7 +256,7 @@ def test_a_stopwatch_is_part_of_a_recording(
         assert library.marks == [(1002, capturing), (1000, capturing), (1001, capturing)]
         assert laps.ms() == [0.5, 0.5]
         library.fails = "cuEventElapsedTime"
-        with pytest.raises(EngineError, match=r"the GPU's clock cannot be read \(CUDA error 700\)"):
+        with pytest.raises(GpuError, match=r"the GPU's clock cannot be read \(CUDA error 700\)"):
             laps.ms()
     gpu.close()
     assert sorted(library.destroyed) == [1000, 1001, 1002]
@@ -332,7 +332,7 @@ def test_a_kernel_is_loaded_started_and_unloaded(driver: FakeDriver, monkeypatch
         start((5, 4, 3), 128, (2**40 + 1, 2**41 + 2), (-7,))
         assert library.started == [(2**41, [5, 4, 3, 128, 1, 1, 0], 11, [2**40 + 1, 2**41 + 2], -7, None)]
         library.fails = "cuLaunchKernel"
-        with pytest.raises(EngineError, match=r"the GPU refused the kernel sum \(CUDA error 700\)"):
+        with pytest.raises(GpuError, match=r"the GPU refused the kernel sum \(CUDA error 700\)"):
             start((1, 1, 1), 1, (1, 2), (3,))
     gpu.close()
     assert library.calls == ["cuModuleLoadDataEx", "cuModuleGetFunction", "cuModuleUnload"]

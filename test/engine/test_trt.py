@@ -14,7 +14,7 @@ from ffs_ros.engine import EngineInfo, Staged, open_engine, trt
 from ffs_ros.engine.manifest import OWED, PASSED, install, owed_proof_path, read_manifest
 from ffs_ros.engine.trt import TrtEngine
 from ffs_ros.engine.trt_versions import TensorRt
-from ffs_ros.errors import EngineError
+from ffs_ros.errors import EngineError, GpuError
 from ffs_ros.proof import answered, prove
 from ffs_ros.proof_pairs import proof_pairs
 
@@ -168,7 +168,7 @@ def test_out_of_memory_says_how_much_was_needed_and_free(
     """Whether the runtime or a buffer runs short; nothing stays held."""
     module.context_bytes, module.contexts_left = context_bytes, contexts
     sentence = rf"needs {needed_MB} MB of GPU memory and {free // 10**6} MB were free on Fake GPU: end other programs"
-    with pytest.raises(EngineError, match=sentence):
+    with pytest.raises(GpuError, match=sentence):
         opened(module, fake_plan(), FakeGpu(free=free))
     assert FakeGpu.held == 0
     assert module.gpu is not None

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from ffs_ros.config import parameter_facts
+from ffs_ros.ros import ENGINE_LOST, WRONG_SET_UP
 from ffs_ros.ros.transport import FAST_DDS_2_VARIABLE, PROFILE_VARIABLE, profile_path
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed; test/launch/README.md says how")
+
+RESPAWN_DELAY_S = 2.0
 
 
 def test_without_arguments_the_parameter_file_decides(start, checkout):
@@ -98,9 +101,21 @@ def test_a_users_transport_profile_stays(start, monkeypatch):
 
 def test_respawn_starts_a_dead_node_again(start, monkeypatch):
     """With respawn:=true a node that dies comes back; without, the launch ends with it."""
-    monkeypatch.setenv("STAND_IN_EXIT_CODE", "1")
+    monkeypatch.setenv("STAND_IN_EXIT_CODE", str(ENGINE_LOST))
     assert len(start({"respawn": "false"})) == 1
-    assert len(start({"respawn": "true"}, shutdown_after_s=4.0)) >= 2
+    assert len(start({"respawn": "true"}, shutdown_after_s=2.0 * RESPAWN_DELAY_S)) >= 2
+
+
+def test_respawn_leaves_a_wrong_set_up_alone(start, said, monkeypatch):
+    """What the user has to correct first is not tried again and again; the launch ends with a sentence."""
+    monkeypatch.setenv("STAND_IN_EXIT_CODE", str(WRONG_SET_UP))
+    started = start({"respawn": "true", "namespace": "front"}, shutdown_after_s=2.0 * RESPAWN_DELAY_S)
+    assert len(started) == 1
+    (sentence,) = (sentence for sentence in said if "is not started again" in sentence)
+    assert sentence.startswith("stereo_node-")
+    assert "its set-up is wrong (exit code 2)" in sentence
+    start({"respawn": "false"})
+    assert len([sentence for sentence in said if "is not started again" in sentence]) == 1
 
 
 def test_rviz_shows_the_cameras_topics(start, install, checkout):

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ffs_ros.engine import EngineInfo, TensorSpec
-from ffs_ros.errors import EngineError
+from ffs_ros.errors import EngineError, GpuError
 
-FAULTY, SOUND = "faulty", "sound"
-"""Names for the parameters ``engine`` and ``fallback_engine``; the second has no faults."""
+FAULTY, SOUND, UNPLUGGED = "faulty", "sound", "unplugged"
+"""Names for the parameters ``engine`` and ``fallback_engine``; the second has no faults, the third no GPU."""
 DISPARITY_px = 8.0
 
 
@@ -48,7 +48,7 @@ class FaultyEngine:
 
     def __init__(self, name: str = FAULTY) -> None:
         if FaultyEngine.broken and name == FAULTY:
-            raise EngineError("the GPU failed (context is destroyed); start the program again")
+            raise GpuError("the GPU failed (context is destroyed); start the program again")
         self.info = EngineInfo(name, "a test", 64.0, 1, device="GPU of a test", dense=True)
         image = TensorSpec((1, None, None, 3), np.dtype(np.uint8))
         self.inputs: Mapping[str, TensorSpec] = {"left": image, "right": image}
@@ -61,7 +61,7 @@ class FaultyEngine:
         if fault == Fault.STAYS_BROKEN:
             FaultyEngine.broken = True
         if fault in (Fault.GPU, Fault.STAYS_BROKEN):
-            raise EngineError("the GPU failed (an illegal memory access was encountered); start the program again")
+            raise GpuError("the GPU failed (an illegal memory access was encountered); start the program again")
         if fault == Fault.BUG:
             raise ZeroDivisionError("a bug in the engine")
         if fault == Fault.SLOW:
@@ -78,6 +78,8 @@ class FaultyEngine:
 
 def open_engine(engine: str | Path, **_: Any) -> Any:
     """In place of ``ffs_ros.engine.open_engine``."""
+    if str(engine) == UNPLUGGED:
+        raise GpuError("no NVIDIA GPU can be used here (unknown error); check nvidia-smi")
     if str(engine) not in (FAULTY, SOUND):
         raise EngineError(f"there is no engine file {engine}")
     return FaultyEngine(str(engine))

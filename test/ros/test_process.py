@@ -13,12 +13,14 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
+from ffs_ros.ros import ENGINE_LOST, WRONG_SET_UP
+
 PATIENCE_S = 60
 
 NODE = """
 import time
 from rclpy.node import Node
-from ffs_ros.errors import FfsError
+from ffs_ros.errors import FfsError, GpuError
 from ffs_ros.ros.process import run
 
 class Made(Node):
@@ -57,11 +59,13 @@ def test_the_second_signal_ends_a_node_that_hangs(signal_number: int) -> None:
         assert process.wait(PATIENCE_S) == 128 + signal_number
 
 
-def test_what_a_callback_raises_is_said() -> None:
-    """A wrong set-up that shows only while the node spins: its sentence and exit code 2, not a silent end."""
-    with running("raise FfsError('the profile is not there')", "pass") as process:
+@pytest.mark.parametrize(("error", "exit_code"), [("FfsError", WRONG_SET_UP), ("GpuError", ENGINE_LOST)])
+def test_what_a_callback_raises_is_said(error: str, exit_code: int) -> None:
+    """A wrong set-up that shows only while the node spins: its sentence and exit code 2, not a silent end; 3 for what a
+    new process may find otherwise."""
+    with running(f"raise {error}('the profile is not there')", "pass") as process:
         _, said = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == 2
+        assert process.returncode == exit_code
         assert "stereo_node: the profile is not there" in said
 
 

@@ -12,13 +12,13 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
-from faulty_engine import FAULTY, SOUND, DISPARITY_px, Fault
+from faulty_engine import FAULTY, SOUND, UNPLUGGED, DISPARITY_px, Fault
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from stereo_graph import Graph, camera_infos, image_message, pixels_of, wait_until
 
 from ffs_ros.geometry import StereoCamera
-from ffs_ros.ros.process import ENGINE_LOST
+from ffs_ros.ros import ENGINE_LOST
 
 HEIGHT, WIDTH = 40, 50
 CAMERA = StereoCamera(WIDTH, HEIGHT, 50.0, 50.0, 24.0, 24.0, 16.0, 0.1)
@@ -94,6 +94,18 @@ def test_an_engine_that_does_not_open_again_ends_the_process_with_3(graph: Graph
     provoke(graph, node, Fault.STAYS_BROKEN, "does not open again: the GPU failed")
     wait_until(lambda: not node.alive, "the end")
     assert node.popen.returncode == ENGINE_LOST
+
+
+@pytest.mark.parametrize("parameters", [{"engine": UNPLUGGED}, {"engine": SOUND, "fallback_engine": UNPLUGGED}])
+def test_a_gpu_that_is_not_there_at_start_is_tried_again(
+    start_node: Callable[..., Any], parameters: dict[str, str]
+) -> None:
+    """Its driver may still be loading: one sentence and exit code 3, with which launch's respawn goes on."""
+    node = start_node(program=PROGRAM, **parameters)
+    wait_until(lambda: not node.alive, "the end")
+    assert node.popen.returncode == ENGINE_LOST
+    (line,) = (line for line in node.said().splitlines() if line.strip())
+    assert line.endswith("no NVIDIA GPU can be used here (unknown error); check nvidia-smi")
 
 
 def test_a_manager_finds_the_node_unconfigured_and_configures_it_again(

@@ -66,7 +66,7 @@ class AnnotationList:
                 columns = _columns(line)
                 if columns:
                     given += 1
-                    yield StereoSample(*[resolved(path) for path in columns])
+                    yield resolved(columns)
         except ValueError:
             given = -1
         if given != self._pairs:
@@ -127,28 +127,36 @@ def _quoted_columns(line: str) -> list[str]:
     return columns
 
 
-def _resolver(folder: str) -> Callable[[str], str]:
-    """What the paths of a list in ``folder`` are. Those in folders that are beside the list alone, or not at all, are
+def _resolver(folder: str) -> Callable[[list[str]], StereoSample]:
+    """What the columns of a list in ``folder`` are. Paths in folders that are beside the list alone, or not at all, are
     known without a look for each file.
     """
     if is_url(folder):
-        return lambda path: path if path[0] == "/" or is_url(path) else str(joined(folder, path))
+        return lambda columns: StereoSample(
+            *[path if path[0] == "/" or is_url(path) else str(joined(folder, path)) for path in columns]
+        )
     beside = os.path.join(folder, "")  # noqa: PTH118
+    if not beside:
+        return lambda columns: StereoSample(*columns)
 
     # Path.exists raises for names that are too long.
+    def place_of(path: str) -> str:
+        return beside if os.path.exists(beside + path) and not is_url(path) else ""  # noqa: PTH110
+
     @lru_cache(maxsize=_FOLDERS_KEPT)
-    def place_of(top: str) -> str | None:
+    def place_of_all_in(top: str) -> str | None:
         if not os.path.exists(beside + top):  # noqa: PTH110
             return ""
-        return None if os.path.exists(top) else beside  # noqa: PTH110
+        return None if os.path.exists(top) or top.endswith(":") else beside  # noqa: PTH110
 
-    def resolved(path: str) -> str:
-        if path[0] == "/" or not beside or ("://" in path and is_url(path)):
-            return path
-        slash = path.find("/")
-        place = place_of(path[:slash]) if slash > 0 else None
-        if place is None:
-            place = beside if os.path.exists(beside + path) else ""  # noqa: PTH110
-        return place + path
+    def resolved(columns: list[str]) -> StereoSample:
+        paths = []
+        for path in columns:  # a million lines have three million of them
+            if path[0] != "/":
+                top, slash, _ = path.partition("/")
+                place = place_of_all_in(top) if slash else None
+                path = (place_of(path) if place is None else place) + path
+            paths.append(path)
+        return StereoSample(*paths)
 
     return resolved

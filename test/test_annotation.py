@@ -76,6 +76,14 @@ def test_folders_that_only_one_place_has(tmp_path: Path, monkeypatch: pytest.Mon
     assert read_annotations(Path("list.txt"))[0].left == "scenes/l.png"
 
 
+def test_urls_in_a_list_on_this_machine(tmp_path: Path) -> None:
+    """Stay as they are, also where a folder has the name of their scheme; one slash after a colon makes a path."""
+    (tmp_path / "s3:" / "b").mkdir(parents=True)
+    (tmp_path / "s3:" / "b" / "l.png").touch()
+    found = read_annotations(listed(tmp_path, "s3://b/l.png s3:/b/l.png gs://b/d.pfm"))
+    assert found == [StereoSample("s3://b/l.png", f"{tmp_path}/s3:/b/l.png", "gs://b/d.pfm")]
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [

@@ -124,7 +124,8 @@ def peak_MB(pid: str) -> float:
 
 
 def parse(folder: Path, lines: int) -> None:
-    """CPU time, of names that are looked for beside the list and of whole paths."""
+    """CPU time, of names that are looked for, and found, beside the list and of whole paths."""
+    (folder / "scenes").mkdir()
     print("names, lines, s to check every line, s to go through it")
     for kind, before in (("relative", ""), ("whole", f"{folder}/")):
         name = f"{before}scenes/{{0:07d}}/im{{1}}.png"

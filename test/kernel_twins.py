@@ -39,6 +39,21 @@ def finer(coarse, volume):
     return volume.astype(np.float32) + x[..., : volume.shape[3], : volume.shape[4]]
 
 
+def first_disparity(volume, weight):
+    """[B,1,H,W] from [B,28,48,H,W] and the classifier's weight [28,3,3,3]; its bias leaves the softmax as it is."""
+    batch, _, _, rows, columns = volume.shape
+    padded = np.pad(volume.astype(np.float32), [(0, 0), (0, 0), (1, 1), (1, 1), (1, 1)])
+    logits = np.zeros((batch, PLANES, rows, columns))
+    with np.errstate(invalid="ignore"):
+        for z, y, x in np.ndindex(3, 3, 3):
+            seen = padded[:, :, z : z + PLANES, y : y + rows, x : x + columns]
+            logits += np.einsum("c,bcdhw->bdhw", weight[:, z, y, x].astype(np.float64), seen)
+        logits = np.where(np.isfinite(logits), logits, np.nan)
+        share = np.exp(logits - logits.max(1, keepdims=True))
+        mean = (share * np.arange(PLANES)[:, None, None]).sum(1, keepdims=True) / share.sum(1, keepdims=True)
+    return mean.astype(np.float32)
+
+
 def look_up(disparity, volume, pairs):
     """[B,H,W,2,9,32] from [B,H,W], [B,28,48,H,W] and [B,H,W,W]."""
     batch, rows, columns = disparity.shape
@@ -134,14 +149,14 @@ def size_of(name, batch, rows, columns):
     return [batch, rows, columns, 44, 10][: len(KERNELS[name].least)]
 
 
-def close(found, expected, absolute=1e-6):
+def close(found, expected, absolute=1e-6, relative=2.0**-11 * 1.01):
     """The halves nearest to ``expected``, or next to nearest, where fp32 sums in another order; not finite alike."""
     found, expected = found.astype(np.float32), np.broadcast_to(expected, found.shape)
     there = np.isfinite(expected)
     if not np.array_equal(found[~there], expected[~there], equal_nan=True):
         return "not finite elsewhere"
     found, expected = found[there], expected[there]
-    off = np.abs(found - expected) - 2.0**-11 * 1.01 * np.maximum(np.abs(expected), 2.0**-14) - absolute
+    off = np.abs(found - expected) - relative * np.maximum(np.abs(expected), 2.0**-14) - absolute
     if not off.size or off.max() <= 0:
         return ""
     return f"off by {np.abs(found - expected).max():g} of {np.abs(expected).max():g}, {(off > 0).sum()} of {off.size}"
@@ -175,6 +190,11 @@ def run_twin(name, arrays, numbers, images):
         weight, bias = unpacked_convolution(halves[1 + len(beside)][: 27 * STORED**2]), arrays[2 + len(beside)]
         volume = first(halves[0], batch, planes, rows, columns, STORED)
         result = convolution(volume, weight, first(bias.view(np.float32), STORED), slope, **beside)
+    elif name == "first_disparity":
+        volume = first(halves[0], images, PLANES, *numbers, STORED)[..., :CHANNELS]
+        found = first_disparity(np.moveaxis(volume, -1, 1), of_window(first(halves[1], 32, STORED)))
+        arrays[-1][: found.nbytes].view(np.float32)[...] = found.reshape(-1)
+        return
     elif name == "channel_sums":
         pixels, vectors, chunk = numbers
         sums = channel_sums(first(halves[0], images, 1, pixels, 8 * vectors), chunk)
@@ -228,3 +248,9 @@ def unpacked_convolution(halves):
         channel = 16 * step + 2 * (lane % 4) + at % 2 + 8 * (at // 2)
         weight[output, channel] = given[:, :, step, :, two, lane, one, at].transpose(2, 0, 1)
     return weight
+
+
+def of_window(rows):
+    """The classifier's weight [28,3,3,3] from what the kernel's tensor cores take, [32,32]: its rows are taps."""
+    taps = rows.reshape(4, 8, STORED)[..., :CHANNELS]
+    return np.concatenate([taps[:3], taps[3, :3, None]], 1).reshape(3, 3, 3, CHANNELS).transpose(3, 0, 1, 2)

@@ -95,6 +95,22 @@ def _volume_convolution(batch: int, planes: int, rows: int, columns: int, slope:
     )
 
 
+_TILE_ROWS, _TILE_COLUMNS = 6, 14
+"""Pixels of a block of ``first_disparity``, and a warp for each row and for the two beside them."""
+
+
+def _first_disparity(batch: int, rows: int, columns: int) -> Launch:
+    """The mean plane of each pixel, by the softmax of what the classifier makes of the geometry volume."""
+    return Launch(
+        [_halves(batch, _PLANES, rows, columns, _STORED)],
+        TensorSpec((batch, 1, rows, columns), np.dtype(np.float32)),
+        (_ceil(columns, _TILE_COLUMNS), _ceil(rows, _TILE_ROWS), batch),
+        32 * (_TILE_ROWS + 2),
+        (rows, columns),
+        (2 * _STORED * 32,),
+    )
+
+
 _CHANNELS_AT_ONCE = 8
 _CHUNKS, _FEWEST_CHUNKS = 128, 16
 """Of all images and of one: enough blocks for all of a GPU, and few enough for each block of the norm to read."""
@@ -162,6 +178,7 @@ _VOLUME_SIZES = (1, 1, 1, 1, 0)
 KERNELS = {
     "cost_volume": Kernel(_cost_volume),
     "four_times_finer": Kernel(_four_times_finer),
+    "first_disparity": Kernel(_first_disparity),
     "look_up_convc1": Kernel(_look_up_convc1),
     "volume_convolution": Kernel(_volume_convolution, least=_VOLUME_SIZES),
     "volume_convolution_add": Kernel(partial(_volume_convolution, behind="add"), least=_VOLUME_SIZES),

@@ -20,7 +20,8 @@ pytest.importorskip("onnxruntime")
 from ffs_ros.engine.kernel_calls import Call, fault_of, prepared, ptx_path, source_sha256  # noqa: E402
 from ffs_ros.engine.kernel_launches import KERNELS  # noqa: E402
 from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
-from ffs_ros.graph.filtering import basic, gated  # noqa: E402
+from ffs_ros.graph.disparity_nodes import of_taps  # noqa: E402
+from ffs_ros.graph.filtering import basic, first_disparity, gated  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
 from ffs_ros.graph.layers import conv, instance_norm  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
@@ -75,7 +76,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 37, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 42, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -146,6 +147,20 @@ def test_the_twin_of_the_enlargement_is_the_graph(size: tuple[int, int, int], ru
         return b.add(four_times_finer(b, x, coarse, fine), volume)
 
     np.testing.assert_allclose(run_nodes(part, {}, feeds), twins.finer(*feeds.values()), atol=1e-5)
+
+
+def test_the_weight_of_taps_is_the_weight() -> None:
+    """The twin takes it apart again."""
+    weight = RANDOM.normal(size=(1, 28, 3, 3, 3)).astype(np.float16)
+    np.testing.assert_array_equal(twins.of_window(of_taps(weight, twins.STORED)), weight[0])
+
+
+def test_the_twin_of_the_first_disparity_is_the_graph(run_nodes: Any) -> None:
+    """In fp32, with a bias, which makes no difference."""
+    weights = {"classifier.0.weight": normal(1, 28, 3, 3, 3) / 9, "classifier.0.bias": np.float32([3])}
+    volume = normal(2, 28, 48, 5, 6)
+    found = run_nodes(first_disparity, weights, {"volume": volume})
+    np.testing.assert_allclose(found, twins.first_disparity(volume, weights["classifier.0.weight"][0]), atol=1e-4)
 
 
 @pytest.mark.parametrize("size", SIZES)

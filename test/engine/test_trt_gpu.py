@@ -31,6 +31,7 @@ from ffs_ros.engine.manifest import manifest_path, read_manifest
 from ffs_ros.errors import EngineError
 
 pytest.importorskip("onnx")
+from ffs_ros.graph.disparity_nodes import of_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -292,6 +293,8 @@ def check_kernel(gpu: Any, name: str) -> None:
     if name.startswith("instance_norm"):
         given[1] = np.abs(given[1])  # squares are
     constants = [packed(rng.normal(size=(56, twins.SAMPLES)) / 30), rng.normal(size=56).astype(np.float32)]
+    if name == "first_disparity":
+        constants = [of_taps(rng.normal(size=(1, 28, 3, 3, 3)) / 9, twins.STORED)]
     constants = constants[: len(launch.constant_bytes)]
     if name.startswith("volume_convolution"):
         weight = rng.normal(size=(28, 32, 3, 3, 3)) / 30

@@ -39,11 +39,16 @@ BEFORE = {
     "decoder.5": NORM, "decoder.6": NORM, "decoder.7": NORM_ADD,
     "decoder.8": NORM, "decoder.9": NORM, "decoder.10": NORM_ADD,
     "volume_stem": ["cost_volume", "volume_convolution"],
-    "volume_up.2": ["four_times_finer", "volume_convolution", "volume_convolution", "volume_convolution_add"],
+    "volume_up": [],
     "iteration": ["look_up_convc1"],
 }  # fmt: skip
 """The kernels that run before a part; those of the stem at 1/2 beside the first two of the decoder's."""
-AFTER = {"volume_stem": ["volume_convolution_gated"]}
+AFTER = {
+    "volume_stem": ["volume_convolution_gated"],
+    "volume_up": [
+        "four_times_finer", "volume_convolution", "volume_convolution", "volume_convolution_add", "first_disparity",
+    ],
+}  # fmt: skip
 CALLED = [name for part in BEFORE for name in (*BEFORE[part], *AFTER.get(part, []))]
 
 
@@ -119,7 +124,7 @@ def check_answers(module: ReferenceTensorRt, network: Any, one: Built, gpu: Fake
 
 def test_it_answers_as_the_whole_graph(module: ReferenceTensorRt, network: Any, built: Built) -> None:
     """Within what halves round; each kernel is in its place."""
-    assert {one.name: [call.kernel for call in one.before] for one in built.parts if one.before} == BEFORE
+    assert {one.name: [call.kernel for call in one.before] for one in built.parts if one.before or one.after} == BEFORE
     assert {one.name: [call.kernel for call in one.after] for one in built.parts if one.after} == AFTER
     FakeGpu.kernels.clear()
     check_answers(module, network, built, FakeGpu())
@@ -158,8 +163,8 @@ def test_nothing_that_kernels_replace_is_built(module: ReferenceTensorRt, networ
     operators = {node.op_type for one in inner for node in one.graph.node}
     assert operators.isdisjoint({"Gather", "Floor", "Expand", "Pad", "ConstantOfShape", "Min"})
     assert sum(len(one.graph.node) for one in graphs[1:]) < 400
-    behind = next(one for one in graphs if one.graph.name.startswith("volume_up.2"))
-    assert {"MatMul", "Reshape"}.isdisjoint(node.op_type for node in behind.graph.node)
+    ends = "volume/hourglass/end/", "volume/Conv", "volume/Softmax"
+    assert not any(node.name.startswith(ends) for one in graphs for node in one.graph.node)
     made = {"left", "right"}
     read = {"disparity"}
     for part, one in zip(built.parts, graphs, strict=True):
@@ -202,6 +207,20 @@ def test_another_enlargement_has_no_place_for_a_kernel(network: Any, axis: int) 
     changed[0, 0] = 0.5
     weight.CopyFrom(onnx.numpy_helper.from_array(changed, weight.name))
     assert parts_of(network, kernels=True) is not None
+    assert parts_of(other, kernels=True) is None
+
+
+@pytest.mark.parametrize("index", [1, 47])
+def test_another_mean_of_planes_has_no_place_for_a_kernel(network: Any, index: int) -> None:
+    """One that counts its planes otherwise."""
+    other = onnx.ModelProto()
+    other.CopyFrom(network)
+    product = next(one for one in other.graph.node if one.name.startswith("volume/Mul"))
+    planes = next(one for one in other.graph.initializer if one.name in product.input)
+    changed = onnx.numpy_helper.to_array(planes).copy()
+    assert changed.shape == (48, 1, 1)
+    changed[index] += 0.5
+    planes.CopyFrom(onnx.numpy_helper.from_array(changed, planes.name))
     assert parts_of(other, kernels=True) is None
 
 

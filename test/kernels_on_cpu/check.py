@@ -12,6 +12,7 @@ from kernel_device import Device
 from kernel_twins import PLANES, SAMPLES, STORED, close, last
 
 from ffs_ros.engine.kernel_launches import KERNELS
+from ffs_ros.graph.disparity_nodes import of_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -80,6 +81,18 @@ def finer_case(gpu, batch, rows, columns):
     given = last(coarse, STORED), last(volume, STORED)
     found = launched(gpu, "four_times_finer", (batch, rows, columns), *given)
     report(f"four_times_finer {batch}x{rows}x{columns}", close(found, expected))
+    gpu.free()
+
+
+def first_disparity_case(gpu, batch, rows, columns):
+    volume, weight = halves(batch, 28, PLANES, rows, columns), halves(1, 28, 3, 3, 3, scale=0.1)
+    volume[-1, 3, 20, -1, -1] = 60000  # what it gives to a plane is all that counts there
+    volume[0, 27, 40, 0, 0] = np.nan
+    volume[-1, 5, 0, 0, -1], volume[0, 6, 47, -1, 0] = np.inf, -np.inf
+    given = last(volume, STORED), of_taps(weight, STORED)
+    found = launched(gpu, "first_disparity", (batch, rows, columns), *given)
+    expected = twins.first_disparity(volume, weight[0])
+    report(f"first_disparity {batch}x{rows}x{columns}", close(found, expected, 1e-5, 1e-5))
     gpu.free()
 
 
@@ -165,6 +178,8 @@ def main():
         volume_case(gpu, *size)
     for size in ((1, 4, 32), (2, 3, 37), (1, 1, 1), (2, 8, 40), (1, 5, 8), (1, 16, 24)):
         finer_case(gpu, *size)
+    for size in ((1, 6, 14), (2, 7, 15), (1, 1, 1), (1, 13, 29), (2, 3, 28)):
+        first_disparity_case(gpu, *size)
     for size in ((1, 3, 32), (2, 3, 37), (1, 1, 1), (1, 1, 160), (2, 2, 75), (1, 5, 8)):
         look_up_case(gpu, *size)
     for size in ((1, 8, 9, 16, 0), (2, 31, 40, 44, 10), (1, 1, 3, 8, 0), (2, 20, 37, 296, 0), (1, 150, 40, 12, 10)):

@@ -19,6 +19,7 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 #include "channel_sums.cu"
 #include "cost_volume.cu"
+#include "first_disparity.cu"
 #include "four_times_finer.cu"
 #include "instance_norm.cu"
 #include "instance_norm_add.cu"
@@ -120,6 +121,7 @@ std::map<std::string, Kernel> kernels = {
 #define KERNEL(name) {#name, {binder(name)}}
     KERNEL(channel_sums),
     KERNEL(cost_volume),
+    KERNEL(first_disparity),
     KERNEL(four_times_finer),
     KERNEL(instance_norm),
     KERNEL(instance_norm_add),

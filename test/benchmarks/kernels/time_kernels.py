@@ -20,6 +20,7 @@ from kernel_device import Device
 from kernel_twins import PLANES, SAMPLES, STORED, close
 
 from ffs_ros.engine.kernel_launches import KERNELS
+from ffs_ros.graph.disparity_nodes import of_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -114,7 +115,11 @@ class Bench:
             "four_times_finer", "four_times_finer", size, (coarse, volume), twins.last(wanted, STORED, 0), nbytes, timed
         )
 
-        volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns)
+        weight, places = halves(1, 28, 3, 3, 3, scale=0.05), np.moveaxis(volume[..., :28], -1, 1)
+        given, wanted = (volume, of_taps(weight, STORED)), twins.first_disparity(places, weight[0])
+        self.run("first_disparity", "first_disparity", size, given, wanted, volume.nbytes + wanted.nbytes, timed, 1e-4)
+
+        volume, pairs = halves(batch, rows, columns, columns)
 
         self.convolutions(*size, volume, timed)
 

@@ -6,6 +6,7 @@ new too. Answers that are no numbers do not go away with a new process: for them
 
 from __future__ import annotations
 
+import shlex
 import time
 import traceback
 from collections.abc import Callable
@@ -26,6 +27,8 @@ TRIAL_S = 60.0
 """An engine that was opened again has this long to fail again, and is lost then."""
 PATIENCE_FRAMES = 3
 """So many answers in a row with too many pixels that are no numbers, and the fallback takes over."""
+USUAL_SIZE = 320, 640
+"""Rows and columns that an engine of open size answers if any, to be tried where it failed before it ever answered."""
 
 
 class LiveEngine:
@@ -66,6 +69,10 @@ class LiveEngine:
     def info(self) -> EngineInfo:
         """What the engine is."""
         return self._info
+
+    @property
+    def _name(self) -> str:
+        return self._config.fallback_engine if self.fell_back else self._config.engine
 
     @property
     def inference_ns(self) -> int:
@@ -123,9 +130,8 @@ class LiveEngine:
 
     def _open(self) -> None:
         config = self._config
-        name = config.fallback_engine if self.fell_back else config.engine
         wanted = size_in(config.engine_size)
-        opened = open_engine(name, max_disparity=config.max_disparity, gpu_index=config.gpu_index, size=wanted)
+        opened = open_engine(self._name, max_disparity=config.max_disparity, gpu_index=config.gpu_index, size=wanted)
         self._watched = WatchedEngine(opened)
         self._info = opened.info
         try:
@@ -167,9 +173,13 @@ class LiveEngine:
     def _recover(self, error: Exception, engine_size: tuple[int, int]) -> None:
         """Raises UnfitImages when the images were to blame after all, EngineFailed or EngineLost otherwise."""
         what = str(error) if isinstance(error, FfsError) else repr(error)
-        if engine_size != self._answered_size and self._still_answers():
-            rows, columns = engine_size
+        rows, columns = engine_size
+        known_size = self._answered_size or USUAL_SIZE
+        if engine_size != known_size and not self._answers(*engine_size) and self._answers(*known_size):
             raise UnfitImages(f"the engine fails on images of {columns}x{rows}, not on others: {what}") from error
+        if self._answered_size is None:
+            command = f"ffs bench {shlex.quote(self._name)} --size {rows}x{columns}"
+            what += f"; it has not answered any pair yet: where {command} fails too, export or build it again"
         if not isinstance(error, FfsError):
             self._logger.error("".join(traceback.format_exception(error)))
         if self._on_trial:
@@ -180,12 +190,10 @@ class LiveEngine:
         self._opened_again_s = self._clock()
         raise EngineFailed("the engine failed on it, and was opened again") from error
 
-    def _still_answers(self) -> bool:
-        """Whether the engine answers what it answered before; True where it has not yet answered anything."""
-        if self._answered_size is None:
-            return True
+    def _answers(self, height: int, width: int) -> bool:
+        """Whether it answers a pair of this size."""
         with suppress(Exception):
-            self.matcher.warm_up(*self._answered_size)
+            self.matcher.warm_up(height, width)
             return True
         return False
 

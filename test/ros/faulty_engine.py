@@ -17,8 +17,9 @@ import numpy as np
 from ffs_ros.engine import EngineInfo, TensorSpec
 from ffs_ros.errors import EngineError, GpuError
 
-FAULTY, SOUND, UNPLUGGED = "faulty", "sound", "unplugged"
-"""Names for the parameters ``engine`` and ``fallback_engine``; the second has no faults, the third no GPU."""
+FAULTY, SOUND, UNPLUGGED, MUTE = "faulty", "sound", "unplugged", "mute"
+"""Names for the parameters ``engine`` and ``fallback_engine``; the second has no faults, the third no GPU, the fourth
+never answers."""
 DISPARITY_px = 8.0
 
 
@@ -62,6 +63,8 @@ class FaultyEngine:
             FaultyEngine.broken = True
         if fault in (Fault.GPU, Fault.STAYS_BROKEN):
             raise GpuError("the GPU failed (an illegal memory access was encountered); start the program again")
+        if self.info.name == MUTE:
+            raise EngineError("no kernel image is available for execution")
         if fault == Fault.BUG:
             raise ZeroDivisionError("a bug in the engine")
         if fault == Fault.SLOW:
@@ -80,7 +83,7 @@ def open_engine(engine: str | Path, **_: Any) -> Any:
     """In place of ``ffs_ros.engine.open_engine``."""
     if str(engine) == UNPLUGGED:
         raise GpuError("no NVIDIA GPU can be used here (unknown error); check nvidia-smi")
-    if str(engine) not in (FAULTY, SOUND):
+    if str(engine) not in (FAULTY, SOUND, MUTE):
         raise EngineError(f"there is no engine file {engine}")
     return FaultyEngine(str(engine))
 

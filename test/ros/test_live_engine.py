@@ -151,6 +151,35 @@ def test_images_to_which_the_engine_is_not_equal_cost_no_engine(
     assert len(opened) == 2, "opened again, and it does not answer what it answered before"
 
 
+def test_an_engine_that_never_answers_is_not_blamed_on_the_images(
+    opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of open size it first runs on the first pair. It fails on another size, too: said so, with what to do."""
+
+    def infer(self: Any, feeds: Any) -> Any:
+        raise EngineError("no kernel image for this GPU")
+
+    monkeypatch.setattr(FaultyEngine, "infer", infer)
+    rig = Rig()
+    with pytest.raises(EngineFailed):
+        rig.match()
+    (said,) = (line for line in rig.log.lines if "the engine failed" in line)
+    assert "opened again: no kernel image for this GPU; it has not answered any pair yet" in said
+    assert said.endswith("where ffs bench faulty --size 40x50 fails too, export or build it again")
+    with pytest.raises(EngineLost, match=r"failed again.*no kernel image.*it has not answered any pair yet"):
+        rig.match()
+    assert len(opened) == 2
+
+
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), live_engine.USUAL_SIZE])
+def test_a_failure_that_passes_is_not_blamed_on_the_images(opened: list[Any], size: tuple[int, int]) -> None:
+    """On the very first pair, too: the engine answers others of this size."""
+    rig = Rig()
+    with pytest.raises(EngineFailed, match="opened again"):
+        rig.match(Fault.GPU, *size)
+    assert rig.match(Fault.NONE, *size)[0, 0] == DISPARITY_px
+
+
 def test_bad_images_are_no_failure(opened: list[Any]) -> None:
     """Images that do not fit each other never reach the engine."""
     rig = Rig()

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
-from faulty_engine import FAULTY, SOUND, UNPLUGGED, DISPARITY_px, Fault
+from faulty_engine import FAULTY, MUTE, SOUND, UNPLUGGED, DISPARITY_px, Fault
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from stereo_graph import Graph, camera_infos, image_message, pixels_of, wait_until
@@ -106,6 +106,22 @@ def test_a_gpu_that_is_not_there_at_start_is_tried_again(
     assert node.popen.returncode == ENGINE_LOST
     (line,) = (line for line in node.said().splitlines() if line.strip())
     assert line.endswith("no NVIDIA GPU can be used here (unknown error); check nvidia-smi")
+
+
+def test_an_engine_that_has_never_answered_is_not_blamed_on_the_images(
+    graph: Graph, start_node: Callable[..., Any]
+) -> None:
+    """One of open size first runs on the first pair: what to do is said, and the process ends."""
+    node = start_node(program=PROGRAM, engine=MUTE)
+    node.wait_said("pairs images")
+    provoke(graph, node, Fault.NONE, "the engine failed again")
+    wait_until(lambda: not node.alive, "the end")
+    assert node.popen.returncode == ENGINE_LOST
+    sentence = (
+        "no kernel image is available for execution; it has not answered any pair yet: where ffs bench mute --size"
+    )
+    assert sentence in node.said()
+    assert "not on others" not in node.said()
 
 
 def test_a_manager_finds_the_node_unconfigured_and_configures_it_again(

@@ -72,9 +72,9 @@ def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
     )
 
 
-_CONVOLUTION_TILE, _CONVOLUTION_THREADS = (12, 16), 128
-_CONVOLUTION_BLOCKS = 264
-"""Two for each processor of a large GPU, which have as much to do each; small ones take them in turns."""
+_CONVOLUTION_TILE, _CONVOLUTION_THREADS = (8, 16), 128
+_CONVOLUTION_BLOCKS = 396
+"""Three for each processor of a large GPU, which have as much to do each; small ones take them in turns."""
 
 
 def _volume_convolution(batch: int, planes: int, rows: int, columns: int, slope: int, behind: str = "") -> Launch:

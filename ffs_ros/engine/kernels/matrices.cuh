@@ -20,16 +20,21 @@ void load_matrix(unsigned (&a)[4], const void* row);
 #endif
 
 // Begins to copy eight halves into shared memory, or zeros where there is nothing to copy (``from`` is an address that may
-// be read all the same). They are there after ``copied`` and a barrier.
+// be read all the same). For this thread they are there after ``copied``, for others after a barrier behind it. ``mark``
+// ends a group of copies; after ``copied_before_mark`` all groups are there but the last.
 #ifdef __CUDACC__
 __device__ __forceinline__ void copy(Eight* to, const Eight* from, bool there) {
     const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to));
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(there ? 16 : 0) : "memory");
 }
 __device__ __forceinline__ void copied() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+__device__ __forceinline__ void mark() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+__device__ __forceinline__ void copied_before_mark() { asm volatile("cp.async.wait_group 1;" ::: "memory"); }
 #else
 inline void copy(Eight* to, const Eight* from, bool there) { *to = there ? *from : Eight{}; }
 inline void copied() {}
+inline void mark() {}
+inline void copied_before_mark() {}
 #endif
 
 }  // namespace

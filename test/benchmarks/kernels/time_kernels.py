@@ -119,7 +119,7 @@ class Bench:
         given, wanted = (volume, of_taps(weight, STORED)), twins.first_disparity(places, weight[0])
         self.run("first_disparity", "first_disparity", size, given, wanted, volume.nbytes + wanted.nbytes, timed, 1e-4)
 
-        volume, pairs = halves(batch, rows, columns, columns)
+        volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns)
 
         self.convolutions(*size, volume, timed)
 

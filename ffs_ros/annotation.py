@@ -5,7 +5,7 @@
     left right disparity mask
 
 Columns are separated by white space; a path with spaces stands in single or double quotes. Blank lines and what follows
-a ``#`` at the start of a column are skipped.
+a ``#`` at the start of a column are skipped. Lines end as on Unix, Windows or old Macs.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class AnnotationList:
             if self._copy is None:
                 check_ordinary(self.path)
             # Editors on Windows put a mark in front.
-            with Path(self._copy.name if self._copy else self.path).open(encoding="utf-8-sig", newline="\n") as file:
+            with Path(self._copy.name if self._copy else self.path).open(encoding="utf-8-sig") as file:
                 for number, line in enumerate(file, start=1):
                     if "\0" in line:
                         raise FileError(not_text)

@@ -37,6 +37,14 @@ def test_comments_blank_lines_and_line_ends(tmp_path: Path) -> None:
     ]
 
 
+def test_line_ends_of_old_macs(tmp_path: Path) -> None:
+    """A carriage return alone: two pairs were one of four columns, the second pair's images its truth and mask."""
+    path = listed(tmp_path, "/a/l.png /a/r.png\r/b/l.png /b/r.png\r# none\r/c/l.png /c/r.png\r")
+    assert read_annotations(path) == [StereoSample(f"/{name}/l.png", f"/{name}/r.png") for name in "abc"]
+    with pytest.raises(ListError, match=r"list\.txt, line 3 has 1 of 2 to 4 columns"):
+        AnnotationList(listed(tmp_path, "/a/l.png /a/r.png\r\r/b/l.png\r/c/l.png /c/r.png"))
+
+
 def test_paths_with_spaces_stand_in_quotes(tmp_path: Path) -> None:
     """Either quote; a quote inside a path, and backslashes, stay as they are."""
     text = """"/my data/l.png" '/my data/"r".png' /bob's/d.pfm\n/a\\b.png /c.png\n"""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ffs_ros.advice import cannot_read
 from ffs_ros.errors import FileError, ListError
-from ffs_ros.storage import Location, check_ordinary, downloaded, folder_of, is_url, joined
+from ffs_ros.storage import Location, check_ordinary, copied_pipe, downloaded, folder_of, is_url, joined
 
 _COLUMN = re.compile(r"""\s*(?:"(?P<double>[^"]+)"(?=\s|$)|'(?P<single>[^']+)'(?=\s|$)|(?P<bare>[^\s"'#]\S*))""")
 _REST_IS_COMMENT = re.compile(r"\s*(?:#.*)?$")
@@ -47,7 +47,7 @@ class AnnotationList:
     def __init__(self, path: Location) -> None:
         """Raises FileError for a file that is no list, ListError with every line that is not 2 to 4 columns."""
         self.path = path
-        self._copy = downloaded(path) if is_url(path) else None
+        self._copy = downloaded(path) if is_url(path) else copied_pipe(Path(path))
         self._pairs = 0
         wrong = ListError.of(self._counted())
         if wrong:

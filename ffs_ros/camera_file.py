@@ -13,6 +13,7 @@ import numpy as np
 from ffs_ros.advice import cannot_read
 from ffs_ros.errors import CalibrationError, FileError
 from ffs_ros.geometry import StereoCamera
+from ffs_ros.storage import opened_once
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _MOST_BYTES = 1 << 16
@@ -74,7 +75,7 @@ def read_camera_infos(path: str | Path, image_size: Size | None = None) -> tuple
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with opened_once(path) as file:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise FileError(f"{path} is larger than {_MOST_BYTES} bytes: expected a calibration in text")

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ffs_ros.errors import FileError
+from ffs_ros.storage import opened_once
+
 _METADATA = 14
 """The field ``metadata_props`` of ModelProto; in each of its entries 1 is the key, 2 the value."""
 _MOST_NOTE_BYTES = 2**16
@@ -24,10 +27,10 @@ def notes_of(path: Path) -> dict[str, str]:
     A runtime tells the metadata only after it has opened the weights.
     """
     try:
-        with path.open("rb") as file:
+        with opened_once(path) as file:
             entries = [dict(_fields(io.BytesIO(content))) for number, content in _fields(file) if number == _METADATA]
         return {entry[1].decode("utf-8"): entry.get(2, b"").decode("utf-8") for entry in entries}
-    except (OSError, ValueError, KeyError):
+    except (FileError, OSError, ValueError, KeyError):
         return {}  # the runtime says what is wrong with it
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -73,6 +74,38 @@ def check_ordinary(path: Location) -> None:
     mode = os.stat(path).st_mode  # noqa: PTH116
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder the system says what it is
         raise FileError(f"{path} is a pipe or a device: expected a file, which can be read twice; save it as one")
+
+
+@contextmanager
+def opened_once(path: Path) -> Iterator[BinaryIO]:
+    """For the block a file, or a pipe, as a shell's ``<(command)`` is; one that nobody writes to is empty.
+
+    Raises OSError, FileError for a device.
+    """
+
+    def open_now(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NONBLOCK)  # which otherwise waits for somebody to write to a pipe
+
+    with open(path, "rb", opener=open_now) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise FileError(f"{path} is a device: expected a file or a pipe")
+        os.set_blocking(file.fileno(), True)
+        yield file
+
+
+def copied_pipe(path: Path) -> IO[bytes] | None:
+    """A temporary file with what comes out of a pipe, to be read again; None for anything else. Raises FileError."""
+    try:
+        if not stat.S_ISFIFO(path.stat().st_mode):
+            return None
+        with opened_once(path) as pipe:
+            copy = tempfile.NamedTemporaryFile()  # noqa: SIM115 (whoever gets it keeps it)
+            shutil.copyfileobj(pipe, copy)
+            copy.flush()
+            return copy
+    except OSError as error:
+        raise FileError(cannot_read(path, error)) from error
 
 
 def downloaded(url: Location) -> IO[bytes]:

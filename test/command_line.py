@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,18 @@ def killed_when(there: str, out: Path, *arguments: object) -> None:
             assert program.poll() is None
             time.sleep(0.01)
         os.kill(program.pid, signal.SIGKILL)
+
+
+@contextmanager
+def piped(path: Path, command: str) -> Iterator[None]:
+    """For the block a named pipe, into which a shell's ``command`` writes; afterwards nobody does."""
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # so that nothing is lost if the writer is done before
+    writer = os.open(path, os.O_WRONLY)
+    with subprocess.Popen(["sh", "-c", command], stdout=writer):
+        os.close(writer)
+        yield
+    os.close(reader)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from command_line import piped
 
 from ffs_ros.annotation import AnnotationList, StereoSample, read_annotations
 from ffs_ros.errors import FileError, ListError
@@ -131,6 +132,17 @@ def test_a_list_is_read_anew_each_time_and_may_not_change(tmp_path: Path, text: 
     listed(tmp_path, text)
     with pytest.raises(FileError, match=r"list\.txt was changed while it was read; start again"):
         list(pairs)
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_is_read_once_and_gone_through_often(tmp_path: Path) -> None:
+    """As ``<(command)`` of a shell is; relative paths are those of its folder. Nobody waits for one to be written."""
+    (tmp_path / "r.png").touch()
+    with piped(tmp_path / "pipe", "sleep 0.1; echo /l.png r.png"):
+        pairs = AnnotationList(tmp_path / "pipe")
+    assert list(pairs) == list(pairs) == [StereoSample("/l.png", f"{tmp_path}/r.png")]
+    with pytest.raises(FileError, match="pipe lists no pair"):
+        AnnotationList(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(

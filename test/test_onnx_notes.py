@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,4 +26,6 @@ def test_notes_are_the_files_metadata(tiny_onnx: Callable[..., Path], tmp_path: 
     for other in (b"", b"<html>", b"PK\x03\x04" + bytes(50), bytes(range(256)), b"\xff" * 50, content[-300:]):
         path.write_bytes(other)
         assert notes_of(path) == {}
+    os.mkfifo(tmp_path / "pipe.onnx")
+    assert notes_of(tmp_path / "pipe.onnx") == notes_of(Path("/dev/zero")) == {}
     assert notes_of(tmp_path / "none.onnx") == {}

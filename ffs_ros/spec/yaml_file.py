@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import yaml
 
 from ffs_ros.errors import FileError, SpecError
+from ffs_ros.storage import opened_once
 
 from .overrides import put
 from .references import filled_in
@@ -21,14 +22,9 @@ _MOST_ENTRIES = 100_000
 def loaded(path: Path, overrides: Sequence[str] = ()) -> Any:
     """What is in the file. Raises FileError when there is none, SpecError when it is no YAML or says a key twice, or
     for an override that is none."""
+    text = _text(path)
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _AsTao)
-    except OSError as error:
-        raise FileError(
-            f"cannot read the spec {path}: {error.strerror}; check the name, or write one: ffs spec -o {path}"
-        ) from None
-    except UnicodeDecodeError:
-        raise FileError(f"the spec {path} is no text; give -e a YAML file") from None
+        values = yaml.load(text, _AsTao)
     except yaml.YAMLError as error:
         raise SpecError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
@@ -40,6 +36,18 @@ def loaded(path: Path, overrides: Sequence[str] = ()) -> Any:
     if _entries(values, {}) > _MOST_ENTRIES:
         raise SpecError(f"{path} has aliases that repeat more than {_MOST_ENTRIES} values; write out what is meant")
     return filled_in(values)
+
+
+def _text(path: Path) -> str:
+    try:
+        with opened_once(path) as file:
+            return file.read().decode()
+    except OSError as error:
+        raise FileError(
+            f"cannot read the spec {path}: {error.strerror}; check the name, or write one: ffs spec -o {path}"
+        ) from None
+    except UnicodeDecodeError:
+        raise FileError(f"the spec {path} is no text; give -e a YAML file") from None
 
 
 def _entries(value: Any, known: dict[int, float]) -> float:

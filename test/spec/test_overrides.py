@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import piped
 
 pytest.importorskip("yaml")
 
-from ffs_ros.errors import SpecError
+from ffs_ros.errors import FileError, SpecError
 from ffs_ros.spec.overrides import is_override
 from ffs_ros.spec.references import filled_in
 from ffs_ros.spec.yaml_file import loaded
@@ -155,6 +156,16 @@ def test_specs_without_end(tmp_path: Path, text: str, reason: str) -> None:
     file.write_text(text)
     with pytest.raises(SpecError, match=reason):
         loaded(file)
+
+
+@pytest.mark.timeout(60)
+def test_a_spec_may_come_out_of_a_pipe(tmp_path: Path) -> None:
+    """Of a shell's ``<(command)``; nobody waits for one that is not written to, or reads a device without end."""
+    with piped(tmp_path / "pipe", "echo a: 1"):
+        assert loaded(tmp_path / "pipe") == {"a": 1}
+    assert loaded(tmp_path / "pipe") is None
+    with pytest.raises(FileError, match="/dev/zero is a device: expected a file or a pipe"):
+        loaded(Path("/dev/zero"))
 
 
 def test_references_that_come_to_nothing_are_found_once(tmp_path: Path) -> None:

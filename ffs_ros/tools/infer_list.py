@@ -24,7 +24,7 @@ from ffs_ros.ground_truth import DATASET_NAMES
 from ffs_ros.only_run import only_run
 from ffs_ros.parallel import Job
 from ffs_ros.status_file import FAILURE, STARTED, SUCCESS, StatusFile
-from ffs_ros.storage import Location, exists, is_url, joined, located, make_folder
+from ffs_ros.storage import Location, exists, is_url, joined, located, make_folder, read_bytes
 from ffs_ros.tools.engine_choice import EngineChoice
 from ffs_ros.tools.progress_bar import counted
 from ffs_ros.tools.sample_arguments import DEFAULT_DATASET, dataset_names_of
@@ -39,6 +39,8 @@ class Batch:
     samples: Samples
     engine: EngineChoice
     outputs: Outputs
+    camera: str | None = None
+    """What the file of ``outputs.camera`` says."""
     workers: int | None = None
     """None: as many as there is room for."""
     ray: str | None = None
@@ -91,7 +93,11 @@ def batch_of(args: argparse.Namespace, engine: EngineChoice) -> Batch:
         raise FileError(
             f"--outputs {needing} needs a calibration: --camera FILE for all pairs, or --camera-beside NAME"
         )
-    return Batch(listed(args.lists, dataset_names_of(args)), engine, outputs, args.workers, args.ray)
+    if not outputs.needs_camera and (args.camera or args.camera_beside):
+        raise FileError(f"a calibration is given that no file needs: expected --outputs {' or '.join(NEED_A_CAMERA)}")
+    camera = None if args.camera is None else read_bytes(args.camera).decode(errors="replace")
+    samples = listed(args.lists, dataset_names_of(args))
+    return Batch(samples, engine, outputs, camera, args.workers, args.ray)
 
 
 def infer_list(batch: Batch) -> None:
@@ -112,7 +118,7 @@ def infer_list(batch: Batch) -> None:
     with workers(batch.engine, batch.workers, batch.ray, pairs) as crew, _prepared(outputs.folder):
         about = {
             **batch.engine.about(), "runtime": crew.info.runtime, "names": outputs.naming, "ffs_ros": __version__,
-            "camera": None if outputs.camera is None else outputs.camera.read_text(errors="replace"),
+            "camera": batch.camera,
             "camera_beside": outputs.camera_beside,
         }  # fmt: skip
         resumed = begin(outputs.folder, about)

@@ -183,6 +183,8 @@ def test_all_that_is_wrong_is_said_before_anything_is_done(
         (("list.txt", "--outputs", "ply", "--camera", "none.txt"), "none.txt: No such file or directory"),
         (("list.txt", "--outputs", "ply", "--camera", "calib.txt"), "calib.txt is for 8x6 images and data/a/left.png"),
         (("list.txt", "--outputs", "ply", "--camera-beside", "c.txt"), "data/a/c.txt: No such file or directory"),
+        (("list.txt", "--outputs", "ply", "--camera", "/dev/null"), "/dev/null is a pipe or a device"),
+        (("list.txt", "--camera", "none.txt"), "a calibration is given that no file needs: expected --outputs depth"),
         (("list.txt", "--outputs", "gif"), "'gif': expected some of pfm, png, npy, depth, ply"),
         (("list.txt", "--dataset", "Sintel"), "dataset_name 'Sintel' does not exist"),
         (("none.txt",), "cannot read none.txt: No such file or directory"),

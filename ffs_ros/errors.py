@@ -86,6 +86,10 @@ class CheckpointError(FileError):
     """A checkpoint is damaged, hostile or of another network."""
 
 
+class NoCheckpoint(CheckpointError):
+    """The file is something else."""
+
+
 class ExportError(FfsError):
     """A graph was not written, because it cannot be built or did not pass its proof."""
 

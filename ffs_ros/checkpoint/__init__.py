@@ -29,7 +29,7 @@ from ffs_ros.checkpoint.records import StoredTensor, shown
 from ffs_ros.checkpoint.source import Source, read_source
 from ffs_ros.checkpoint.table import is_parameter, live_shapes
 from ffs_ros.checkpoint.unpickler import HarmfulPickle, Unpickler
-from ffs_ros.errors import CheckpointError
+from ffs_ros.errors import CheckpointError, NoCheckpoint
 
 MOST_FILE_BYTES = 2**30
 """The released file has 71 MB, a training checkpoint with its optimizer about three times as much."""
@@ -70,7 +70,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     try:
         return _opened(source)
     except CheckpointError as error:
-        raise CheckpointError(f"{source.path}: {error}") from None
+        raise type(error)(f"{source.path}: {error}") from None
     except (RecursionError, MemoryError):
         raise CheckpointError(
             f"{source.path}: is nested more deeply or is larger than any checkpoint; it is damaged or was made to harm"
@@ -127,7 +127,7 @@ def _contents(source: Source) -> Contents:
         raise
     except CheckpointError:
         pass  # no pickle at all
-    raise CheckpointError(f"{kind}; {recognise.WHERE}")
+    raise NoCheckpoint(f"{kind}; {recognise.WHERE}")
 
 
 def _matched(network: Network) -> tuple[str, dict[str, str]]:

@@ -27,6 +27,12 @@ _TIERS = {
 }
 """SHA-256 -> folder of the research release that holds a network of the same family, under the same file name."""
 
+_OTHERS: dict[str, tuple[bytes, ...]] = {
+    "is a picture": (b"\x89PNG", b"\xff\xd8\xff", b"Pf\n", b"PF\n", b"P5\n", b"P6\n", b"BM", b"GIF8", b"II*\0", b"MM\0*"),
+    "is a NumPy array": (b"\x93NUMPY",),
+    "is a recorded bag": (b"#ROSBAG", b"\x89MCAP", b"SQLite format 3"),
+}
+"""With what such files begin."""
 _FULL_NETWORK = ("depth_anything.", "dinov2.", ".dino.", "dino.", ".pretrained.", "gru08.", "gru16.", "gru32.")
 _FAMILY = ("update_block.", "cost_agg.", "corr_feature_att.")
 _MOST_LISTED = 3
@@ -49,6 +55,9 @@ def content(data: bytes, path: Path) -> str:
         return "is a TensorRT engine; expected a checkpoint"
     if data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")) or data[257:262] == b"ustar":
         return "is an archive; unpack it and open the checkpoint inside"
+    for kind, begins in _OTHERS.items():
+        if data.startswith(begins):
+            return kind
     if not data.strip(b"\0"):
         return "holds nothing but zeros: it is probably half a download; download it again"
     return (

@@ -14,8 +14,9 @@ from ffs_ros.checkpoint.records import shown
 from ffs_ros.checkpoint.source import Source, read_source
 from ffs_ros.engine.manifest import read_engine
 from ffs_ros.engine.parts import Part, parts_from
-from ffs_ros.errors import FileError
+from ffs_ros.errors import FileError, NoCheckpoint
 from ffs_ros.full_nodes import FULL_NODES, full_nodes
+from ffs_ros.storage import opened_once
 
 if TYPE_CHECKING:
     import onnx
@@ -45,7 +46,10 @@ def main(args: argparse.Namespace) -> None:
     elif _looks_like_onnx(path):
         facts = _onnx_facts(path)
     else:
-        facts = _checkpoint_facts(open_checkpoint(path))
+        try:
+            facts = _checkpoint_facts(open_checkpoint(path))
+        except NoCheckpoint as error:
+            raise FileError(f"{error}, an .onnx or an .engine file") from None
     print(_aligned(facts))
 
 
@@ -53,9 +57,9 @@ def _looks_like_onnx(path: Path) -> bool:
     if path.suffix == ".onnx":
         return True
     try:
-        with path.open("rb") as file:
+        with opened_once(path) as file:
             return is_onnx(file.read(_FIRST_BYTES), path)
-    except OSError:
+    except (OSError, FileError):
         return False  # whoever opens it next says why
 
 

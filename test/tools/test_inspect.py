@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import builtins
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -135,6 +136,7 @@ def test_foreign_onnx_is_named(
         ("model.onnx", b"\x08\x08garbage", r"is no ONNX graph, or a damaged one"),
         ("model.onnx", b"", r"is no ONNX graph, or a damaged one"),
         ("notes.txt", b"hello", r"is no checkpoint: neither a torch file"),
+        ("left.png", b"\x89PNG\r\n\x1a\n", r"left\.png: is a picture; expected .*finetuned from it, an .onnx or an .engine"),
     ],
 )
 def test_unknown_files(name: str, content: bytes, sentence: str, tmp_path: Path) -> None:
@@ -144,6 +146,15 @@ def test_unknown_files(name: str, content: bytes, sentence: str, tmp_path: Path)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FileError, match=sentence):
         main(_arguments(tmp_path / name))
+
+
+@pytest.mark.timeout(60)
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    """Whatever their names promise."""
+    for name in ("m.pth", "m.onnx"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(FileError, match="is a folder or a device"):
+            main(_arguments(tmp_path / name))
 
 
 def test_missing_file(tmp_path: Path) -> None:

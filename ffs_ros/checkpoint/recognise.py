@@ -28,7 +28,7 @@ _TIERS = {
 """SHA-256 -> folder of the research release that holds a network of the same family, under the same file name."""
 
 _OTHERS: dict[str, tuple[bytes, ...]] = {
-    "is a picture": (b"\x89PNG", b"\xff\xd8\xff", b"Pf\n", b"PF\n", b"P5\n", b"P6\n", b"BM", b"GIF8", b"II*\0", b"MM\0*"),
+    "is a picture": (b"\x89PNG", b"\xff\xd8\xff", b"Pf\n", b"PF\n", b"P6\n", b"BM", b"GIF8", b"II*\0", b"MM\0*"),
     "is a NumPy array": (b"\x93NUMPY",),
     "is a recorded bag": (b"#ROSBAG", b"\x89MCAP", b"SQLite format 3"),
 }

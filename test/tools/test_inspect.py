@@ -136,7 +136,7 @@ def test_foreign_onnx_is_named(
         ("model.onnx", b"\x08\x08garbage", r"is no ONNX graph, or a damaged one"),
         ("model.onnx", b"", r"is no ONNX graph, or a damaged one"),
         ("notes.txt", b"hello", r"is no checkpoint: neither a torch file"),
-        ("left.png", b"\x89PNG\r\n\x1a\n", r"left\.png: is a picture; expected .*finetuned from it, an .onnx or an .engine"),
+        ("left.png", b"\x89PNG\r\n\x1a\n", r"is a picture; expected .*finetuned from it, an .onnx or an .engine"),
     ],
 )
 def test_unknown_files(name: str, content: bytes, sentence: str, tmp_path: Path) -> None:

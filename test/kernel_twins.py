@@ -54,6 +54,17 @@ def first_disparity(volume, weight):
     return mean.astype(np.float32)
 
 
+def convex_upsampling(logits, disparity):
+    """[B,1,4H,4W] from [B,9,4H,4W] and [B,H,W], which counts as 0 outside."""
+    _, rows, columns = disparity.shape
+    padded = np.pad(disparity, [(0, 0), (1, 1), (1, 1)])
+    around = np.stack([padded[:, y : y + rows, x : x + columns] for y in range(3) for x in range(3)], 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        weight = np.exp(logits.astype(np.float32) - logits.astype(np.float32).max(1, keepdims=True))
+        product = weight * (4 * around).repeat(4, 2).repeat(4, 3)
+        return product.sum(1, keepdims=True) / weight.sum(1, keepdims=True)
+
+
 def look_up(disparity, volume, pairs):
     """[B,H,W,2,9,32] from [B,H,W], [B,28,48,H,W] and [B,H,W,W]."""
     batch, rows, columns = disparity.shape
@@ -193,6 +204,13 @@ def run_twin(name, arrays, numbers, images):
     elif name == "first_disparity":
         volume = first(halves[0], images, PLANES, *numbers, STORED)[..., :CHANNELS]
         found = first_disparity(np.moveaxis(volume, -1, 1), of_window(first(halves[1], 32, STORED)))
+        arrays[-1][: found.nbytes].view(np.float32)[...] = found.reshape(-1)
+        return
+    elif name == "convex_upsampling":
+        rows, columns = numbers
+        logits = first(halves[0], images, 4 * rows, 4 * columns, 16)[..., :9]
+        disparity = arrays[1][: arrays[1].size // 4 * 4].view(np.float32)
+        found = convex_upsampling(np.moveaxis(logits, -1, 1), first(disparity, images, rows, columns))
         arrays[-1][: found.nbytes].view(np.float32)[...] = found.reshape(-1)
         return
     elif name == "channel_sums":

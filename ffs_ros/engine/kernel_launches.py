@@ -72,6 +72,22 @@ def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
     )
 
 
+_UPSAMPLED, _LOGITS = 128, 16
+"""Pixels of a block of ``convex_upsampling``, and channels of what it reads, of which nine count."""
+
+
+def _convex_upsampling(batch: int, rows: int, columns: int) -> Launch:
+    """The disparity of the images, from logits for the nine around each pixel and the disparity at 1/4."""
+    finer = batch, 1, _FINER * rows, _FINER * columns
+    return Launch(
+        [_halves(batch, *finer[2:], _LOGITS), TensorSpec((batch, 1, rows, columns), np.dtype(np.float32))],
+        TensorSpec(finer, np.dtype(np.float32)),
+        (_ceil(finer[3], _UPSAMPLED), finer[2], batch),
+        _UPSAMPLED,
+        (rows, columns),
+    )
+
+
 _CONVOLUTION_TILE, _CONVOLUTION_THREADS = (8, 16), 128
 _CONVOLUTION_BLOCKS = 396
 """Three for each processor of a large GPU, which have as much to do each; small ones take them in turns."""
@@ -180,6 +196,7 @@ KERNELS = {
     "four_times_finer": Kernel(_four_times_finer),
     "first_disparity": Kernel(_first_disparity),
     "look_up_convc1": Kernel(_look_up_convc1),
+    "convex_upsampling": Kernel(_convex_upsampling),
     "volume_convolution": Kernel(_volume_convolution, least=_VOLUME_SIZES),
     "volume_convolution_add": Kernel(partial(_volume_convolution, behind="add"), least=_VOLUME_SIZES),
     "volume_convolution_gated": Kernel(partial(_volume_convolution, behind="gated"), least=_VOLUME_SIZES),

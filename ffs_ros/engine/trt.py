@@ -36,7 +36,7 @@ from ffs_ros.engine.manifest import (
 )  # fmt: skip
 from ffs_ros.engine.parts import Part, contents, parts_from
 from ffs_ros.engine.trt_plan import Plan
-from ffs_ros.engine.trt_turns import Step, misfit, run, tensor_bytes
+from ffs_ros.engine.trt_turns import Step, misfit, results, run, tensor_bytes
 from ffs_ros.engine.trt_versions import TensorRt, imported
 from ffs_ros.errors import EngineError, FileError, GpuError, UnfitImages
 from ffs_ros.weights import SYNTHETIC, SYNTHETIC_NOTE
@@ -99,7 +99,7 @@ class TrtEngine:
             made = {name for one in self._steps for name in one.outputs}
             read = dict.fromkeys(name for one in self._plans for name in one.inputs)
             self.inputs: Mapping[str, TensorSpec] = {name: specs[name] for name in read if name not in made}
-            self.outputs: Mapping[str, TensorSpec] = {name: specs[name] for name in self._plans[-1].outputs}
+            self.outputs: Mapping[str, TensorSpec] = results(self._steps)
 
             sizes = tensor_bytes(self._steps)
             groups = sharing(self._steps, sizes, {*self.inputs, *self.outputs})
@@ -186,6 +186,9 @@ class TrtEngine:
             for name, spec in plan.specs.items():
                 if name in self._pinned:
                     self._host[name] = self._view(name, plan.shape(name), spec.dtype)
+        for name, spec in self.outputs.items():
+            if name not in self._host:  # a kernel's, of one size
+                self._host[name] = self._view(name, spec.shape, spec.dtype)  # type: ignore[arg-type]
         self._enqueue()
         self._gpu.synchronize()
         self._replay = self._recorded(self._enqueue)

@@ -69,6 +69,21 @@ def tensor_bytes(steps: Sequence[Step]) -> dict[str, int]:
     return sizes
 
 
+def results(steps: Sequence[Step]) -> dict[str, TensorSpec]:
+    """What the last of them writes and none reads, its plan or a kernel behind that: what the engine gives."""
+    last, read = steps[-1], _read(steps)
+    written = {
+        **{name: last.plan.specs[name] for name in last.plan.outputs},
+        **{call.writes: launch_of(call).writes for call in last.part.after},
+    }
+    return {name: spec for name, spec in written.items() if name not in read}
+
+
+def _read(steps: Sequence[Step]) -> set[str]:
+    by_kernels = {name for step in steps for call in step.part.calls for name in call.reads}
+    return by_kernels.union(*(step.plan.inputs for step in steps))
+
+
 def misfit(steps: Sequence[Step]) -> str | None:
     """In words, what a plan or a kernel reads that is not there or is of another shape or type.
 
@@ -78,9 +93,7 @@ def misfit(steps: Sequence[Step]) -> str | None:
     later = {name for step in steps for name in step.outputs}
     if len(later) < sum(len(step.outputs) for step in steps):
         return "two of them write the same"
-    read = {
-        name for step in steps for name in (*step.plan.inputs, *(n for call in step.part.calls for n in call.reads))
-    }
+    read = _read(steps) | results(steps).keys()
     for call in (call for step in steps for call in step.part.calls):
         if call.writes not in read:
             return f"'{call.writes}', which kernel {call.kernel} writes, is read by none of them"

@@ -1,68 +1,126 @@
-"""Where a graph of ours has a disparity that is a weighted mean, as a CUDA kernel makes it."""
+"""The disparities of a graph of ours that are weighted means, of planes and of neighbours, as nodes of CUDA kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
+from ffs_ros.graph.builder import Builder, Size
+from ffs_ros.graph.filtering import mean_plane
 from ffs_ros.graph.lookup import CHANNELS
-from ffs_ros.graph.volume import PLANES
+from ffs_ros.graph.upsampling import weighted_mean
+from ffs_ros.graph.volume_nodes import STORED
 
 _WINDOW = 3
 _TAPS = _WINDOW * _WINDOW
 """Of a plane of the classifier's window."""
 _COLUMNS = 8
 """Of one product on a tensor core."""
+_PLAIN = {"group": 1, "kernel_shape": [_WINDOW] * 3, "pads": [1] * 6, "strides": [1] * 3}
 
 
-def of_planes(
-    classifier: onnx.NodeProto, nodes: list[onnx.NodeProto], weights: Mapping[str, onnx.TensorProto]
-) -> onnx.NodeProto | None:
-    """The node that ends ``filtering.first_disparity``, which begins with its ``classifier``; None where it is other.
+def with_first_disparity(
+    nodes: list[onnx.NodeProto],
+    weights: Mapping[str, onnx.TensorProto],
+    classifier: onnx.NodeProto,
+    size: list[int],
+    domain: str,
+) -> onnx.TensorProto | None:
+    """Puts a kernel in the place of what ends ``filtering.first_disparity``, and returns its constant.
 
-    Convolution, one axis less, fp32, softmax over the planes, times plane, sum over them.
+    ``classifier`` is the convolution that begins it; ``size`` batch, rows and columns at 1/4. None where it is other.
     """
-    last, chain = classifier, []
-    for _ in range(5):
-        readers = [one for one in nodes if last.output[0] in one.input]
-        if len(readers) != 1:
-            return None
-        last = readers[0]
-        chain.append(last)
-    squeeze, full, softmax, product, total = chain
-    if [one.op_type for one in chain] != ["Squeeze", "Cast", "Softmax", "Mul", "ReduceSum"]:
+    b = Builder({}, halves=True)
+    logits = b.lower("logits")
+    end = _End(b, mean_plane(b, logits), nodes, weights)
+    weight = numpy_helper.to_array(weights[classifier.input[1]])
+    last = next((node for node in nodes if end.leaves_of(node.output[0]) == {logits: classifier.output[0]}), None)
+    if last is None or weight.shape != (1, CHANNELS, *[_WINDOW] * 3) or _attributes(classifier) != _PLAIN:
         return None
-    facts = [
-        (_attributes(classifier), {"group": 1, "kernel_shape": [3] * 3, "pads": [1] * 6, "strides": [1] * 3}),
-        (_attributes(full), {"to": TensorProto.FLOAT}),
-        (_attributes(softmax), {"axis": 1}),
-        (_attributes(total), {"keepdims": 1}),
-    ]
-    (planes,) = {*product.input} - {*softmax.output}
-    arrays = [
-        (squeeze.input[1], np.array([1])),
-        (planes, np.arange(PLANES).reshape(-1, 1, 1)),
-        (total.input[1], np.array([1])),
-    ]
-    known = all(found == expected for found, expected in facts) and all(
-        name in weights and np.array_equal(numpy_helper.to_array(weights[name]), array) for name, array in arrays
-    )
-    return total if known else None
+    name = f"{classifier.input[1]}.of_taps"
+    kernel = helper.make_node(
+        "first_disparity", [classifier.input[0], name], last.output, name="volume/first_disparity", domain=domain,
+        size=size, reads=1,
+    )  # fmt: skip
+    nodes[_index(nodes, last)] = kernel
+    return numpy_helper.from_array(of_taps(weight), name)
 
 
-def of_taps(weight: np.ndarray, stored: int) -> np.ndarray:
-    """The classifier's weight [1,28,3,3,3] as the kernel's tensor cores take it: halves [32,stored], channels last.
+def with_upsampling(
+    nodes: list[onnx.NodeProto],
+    weights: Mapping[str, onnx.TensorProto],
+    output: str,
+    size: list[int],
+    shape: Callable[[str], list[int]],
+    domain: str,
+) -> bool:
+    """Puts a kernel in the place of ``upsampling.weighted_mean``, which becomes the graph's ``output``.
+
+    ``size``: batch, rows and columns at 1/4. False where it is other.
+    """
+    batch, rows, columns = size
+    b = Builder({}, halves=True)
+    logits = b.lower("logits")
+    end = _End(b, weighted_mean(b, logits, "disparity", Size(batch, 4 * rows, 4 * columns)), nodes, weights)
+    last = next((node for node in nodes if output in node.output), None)
+    found = end.leaves_of(last.input[0]) if last is not None and last.op_type == "Identity" else None
+    if last is None or found is None or shape(found[logits]) != [batch, _TAPS, 4 * rows, 4 * columns]:
+        return False
+    nodes[_index(nodes, last)] = helper.make_node(
+        "convex_upsampling", [found[logits], found["disparity"]], [output], name="upsampling/convex_upsampling",
+        domain=domain, size=size, reads=2,
+    )  # fmt: skip
+    return True
+
+
+class _End:
+    """Nodes as one of our functions writes them, to be found in a graph."""
+
+    def __init__(
+        self, b: Builder, result: str, nodes: Iterable[onnx.NodeProto], weights: Mapping[str, onnx.TensorProto]
+    ) -> None:
+        """``b`` has written what makes ``result``."""
+        self._arrays, self._weights, self._result = b.arrays, weights, result
+        self._expected = {node.output[0]: node for node in b.nodes if list(node.input) != ["logits"]}
+        self._makers = {name: node for node in nodes for name in node.output}
+
+    def leaves_of(self, name: str) -> dict[str, str] | None:
+        """What the function's arguments are, where a tensor is its result; None where it is none."""
+        leaves: dict[str, str] = {}
+        return leaves if self._same(name, self._result, leaves) else None
+
+    def _same(self, name: str, expected: str, leaves: dict[str, str]) -> bool:
+        if expected in self._arrays:
+            weight = self._weights.get(name)
+            return weight is not None and np.array_equal(numpy_helper.to_array(weight), self._arrays[expected])
+        if expected not in self._expected:
+            return leaves.setdefault(expected, name) == name
+        wanted, made = self._expected[expected], self._makers.get(name)
+        return (
+            made is not None
+            and (made.op_type, len(made.input)) == (wanted.op_type, len(wanted.input))
+            and _attributes(made) == _attributes(wanted)
+            and all(self._same(*pair, leaves) for pair in zip(made.input, wanted.input, strict=True))
+        )
+
+
+def of_taps(weight: np.ndarray) -> np.ndarray:
+    """The classifier's weight [1,28,3,3,3] as the kernel's tensor cores take it: halves [32,32], channels last.
 
     Row 8 z + t is of tap t of plane z, but the last tap of each plane is in row 24 + z: a product has eight.
     """
     taps = weight.reshape(CHANNELS, _WINDOW, _TAPS).transpose(1, 2, 0)
-    rows = np.zeros((_WINDOW + 1, _COLUMNS, stored), np.float16)
+    rows = np.zeros((_WINDOW + 1, _COLUMNS, STORED), np.float16)
     rows[:_WINDOW, :, :CHANNELS] = taps[:, :_COLUMNS]
     rows[_WINDOW, :_WINDOW, :CHANNELS] = taps[:, _COLUMNS]
-    return rows.reshape(-1, stored)
+    return rows.reshape(-1, STORED)
+
+
+def _index(nodes: list[onnx.NodeProto], node: onnx.NodeProto) -> int:
+    return next(index for index, one in enumerate(nodes) if one is node)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, object]:

@@ -27,8 +27,13 @@ def stem(b: Builder, volume: str, left: Features) -> str:
 
 
 def first_disparity(b: Builder, volume: str) -> str:
-    """[B,1,H/4,W/4], pixels at 1/4: the mean plane, weighted by the softmax over the 48 planes. In fp32."""
-    logits = b.full(b.node("Squeeze", conv(b, volume, "classifier.0"), np.array([1])))
+    """[B,1,H/4,W/4], pixels at 1/4."""
+    return mean_plane(b, conv(b, volume, "classifier.0"))
+
+
+def mean_plane(b: Builder, logits: str) -> str:
+    """[B,1,H,W] of [B,1,48,H,W], weighted by the softmax over the planes. In fp32."""
+    logits = b.full(b.node("Squeeze", logits, np.array([1])))
     plane = np.arange(PLANES, dtype=np.float32)[:, None, None]
     return b.sum(b.mul(b.softmax(logits, axis=1), plane), axis=1)
 

@@ -1,4 +1,4 @@
-"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, volumes, first disparity, look-up.
+"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, volumes, disparities, look-up.
 
 They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
 the graph that was exported, which every other runtime runs. The volumes and the evidence have here the shapes that they
@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ffs_ros.graph.disparity_nodes import of_planes, of_taps
+from ffs_ros.graph.disparity_nodes import with_first_disparity, with_upsampling
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
 from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS, norms
 from ffs_ros.graph.volume import PLANES
@@ -28,6 +28,7 @@ LINEAR = {
     "volume_convolution_add": (),
     "volume_convolution_gated": (),
     "look_up_convc1": (0, 2),
+    "convex_upsampling": (1,),
     "channel_sums": (),
     "instance_norm": (1,),
     "instance_norm_add": (1,),
@@ -81,7 +82,7 @@ class _Rewrite:
         self.nodes.remove(concat)
         self._put_finer()
         self.model.graph.initializer.extend(with_convolutions(self.nodes, self.weights, self._shape, DOMAIN))
-        self._put_first_disparity(geometry)
+        self._put_disparities()
         constants = self._convc1()
         of_evidence, of_disparity = (
             self._readers(f"update_block.encoder.{name}.weight") for name in ("convc2", "convd1")
@@ -195,18 +196,15 @@ class _Rewrite:
         self._put(total, self._kernel("four_times_finer", add, [made, volume], total))
         self.nodes.remove(add)
 
-    def _put_first_disparity(self, geometry: str) -> None:
-        (classifier,) = self._readers("classifier.0.weight")
-        total, weight = of_planes(classifier, self.nodes, self.weights), self._array("classifier.0.weight")
-        batch, rows, columns = self.size
-        if total is None or weight.shape != (1, CHANNELS, 3, 3, 3):
+    def _put_disparities(self) -> None:
+        """The first, and that of the images."""
+        (classifier,), (output,) = self._readers("classifier.0.weight"), self.model.graph.output
+        size = [*self.size]
+        constant = with_first_disparity(self.nodes, self.weights, classifier, size, DOMAIN)
+        finest = with_upsampling(self.nodes, self.weights, output.name, size, self._shape, DOMAIN)
+        if constant is None or not finest:
             raise _NotThere
-        (disparity,) = total.output
-        self._expect(disparity, TensorProto.FLOAT, batch, 1, rows, columns)
-        name = "classifier.0.weight.of_taps"
-        self.model.graph.initializer.append(numpy_helper.from_array(of_taps(weight, STORED), name))
-        self._put(disparity, self._kernel("first_disparity", total, [geometry], disparity, [name]))
-        self.nodes.remove(total)
+        self.model.graph.initializer.append(constant)
 
     def _put_look_up(self, evidence: str, seen: str, geometry: str, pairs: str, constants: list[str]) -> None:
         transpose = self._maker(evidence)

@@ -7,12 +7,17 @@ from ffs_ros.graph.layers import conv, conv_with, transposed_conv
 
 
 def upsampled(b: Builder, disparity: str, hidden: str, stem: str, size: Size) -> str:
-    """[B,1,H,W] in pixels, from the disparity [B,1,H/4,W/4] in pixels at 1/4. Outside the image it counts as 0.
+    """[B,1,H,W] in pixels, from the disparity [B,1,H/4,W/4] in pixels at 1/4."""
+    return weighted_mean(b, nine_logits(b, hidden, stem), disparity, size)
+
+
+def weighted_mean(b: Builder, logits: str, disparity: str, size: Size) -> str:
+    """[B,1,H,W] from the logits of nine weights, [B,9,H,W]. Outside the image the disparity counts as 0.
 
     In fp32: between 128 and 192 px halves are 1/8 px apart.
     """
     rows, columns = b.grid(size, 4)
-    weights = b.reshape(b.softmax(b.full(nine_logits(b, hidden, stem)), axis=1), [0, 9, rows, 4, columns, 4])
+    weights = b.reshape(b.softmax(b.full(logits), axis=1), [0, 9, rows, 4, columns, 4])
     padded = b.pad(b.mul(disparity, 4.0), [0, 0, 1, 1], [0, 0, 1, 1])
     bands = [b.slice(padded, 2, row, b.length("Add", rows, row)) for row in range(3)]
     neighbours = [b.slice(band, 3, column, b.length("Add", columns, column)) for band in bands for column in range(3)]

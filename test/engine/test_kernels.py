@@ -27,6 +27,7 @@ from ffs_ros.graph.layers import conv, instance_norm  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
 from ffs_ros.graph.model import IR_VERSION  # noqa: E402
 from ffs_ros.graph.resampling import four_times_finer  # noqa: E402
+from ffs_ros.graph.upsampling import weighted_mean  # noqa: E402
 from ffs_ros.graph.volume import cost_volume  # noqa: E402
 from ffs_ros.graph.volume_nodes import packed as packed_convolution  # noqa: E402
 
@@ -76,7 +77,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 42, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 45, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -152,7 +153,7 @@ def test_the_twin_of_the_enlargement_is_the_graph(size: tuple[int, int, int], ru
 def test_the_weight_of_taps_is_the_weight() -> None:
     """The twin takes it apart again."""
     weight = RANDOM.normal(size=(1, 28, 3, 3, 3)).astype(np.float16)
-    np.testing.assert_array_equal(twins.of_window(of_taps(weight, twins.STORED)), weight[0])
+    np.testing.assert_array_equal(twins.of_window(of_taps(weight)), weight[0])
 
 
 def test_the_twin_of_the_first_disparity_is_the_graph(run_nodes: Any) -> None:
@@ -161,6 +162,19 @@ def test_the_twin_of_the_first_disparity_is_the_graph(run_nodes: Any) -> None:
     volume = normal(2, 28, 48, 5, 6)
     found = run_nodes(first_disparity, weights, {"volume": volume})
     np.testing.assert_allclose(found, twins.first_disparity(volume, weights["classifier.0.weight"][0]), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_twin_of_the_upsampling_is_the_graph(size: tuple[int, int, int], run_nodes: Any) -> None:
+    """At the image's borders too."""
+    batch, rows, columns = size
+    feeds = {"logits": 3 * normal(batch, 9, 4 * rows, 4 * columns), "disparity": 30 + normal(batch, 1, rows, columns)}
+
+    def part(b: Builder, logits: str, disparity: str) -> str:
+        return weighted_mean(b, logits, disparity, Size(batch, 4 * rows, 4 * columns))
+
+    expected = twins.convex_upsampling(feeds["logits"], feeds["disparity"][:, 0])
+    np.testing.assert_allclose(run_nodes(part, {}, feeds), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -294,7 +294,7 @@ def check_kernel(gpu: Any, name: str) -> None:
         given[1] = np.abs(given[1])  # squares are
     constants = [packed(rng.normal(size=(56, twins.SAMPLES)) / 30), rng.normal(size=56).astype(np.float32)]
     if name == "first_disparity":
-        constants = [of_taps(rng.normal(size=(1, 28, 3, 3, 3)) / 9, twins.STORED)]
+        constants = [of_taps(rng.normal(size=(1, 28, 3, 3, 3)) / 9)]
     constants = constants[: len(launch.constant_bytes)]
     if name.startswith("volume_convolution"):
         weight = rng.normal(size=(28, 32, 3, 3, 3)) / 30

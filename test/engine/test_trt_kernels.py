@@ -16,7 +16,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from ffs_ros.checkpoint import open_checkpoint  # noqa: E402
-from ffs_ros.engine import EngineInfo  # noqa: E402
+from ffs_ros.engine import EngineInfo, TensorSpec  # noqa: E402
 from ffs_ros.engine.cuda import Module, Start  # noqa: E402
 from ffs_ros.engine.kernel_calls import prepared, unfit  # noqa: E402
 from ffs_ros.engine.kernel_launches import KERNELS  # noqa: E402
@@ -40,7 +40,7 @@ BEFORE = {
     "decoder.8": NORM, "decoder.9": NORM, "decoder.10": NORM_ADD,
     "volume_stem": ["cost_volume", "volume_convolution"],
     "volume_up": [],
-    "iteration": ["look_up_convc1"],
+    "iteration": ["look_up_convc1"], "upsampling": [],
 }  # fmt: skip
 """The kernels that run before a part; those of the stem at 1/2 beside the first two of the decoder's."""
 AFTER = {
@@ -48,6 +48,7 @@ AFTER = {
     "volume_up": [
         "four_times_finer", "volume_convolution", "volume_convolution", "volume_convolution_add", "first_disparity",
     ],
+    "upsampling": ["convex_upsampling"],
 }  # fmt: skip
 CALLED = [name for part in BEFORE for name in (*BEFORE[part], *AFTER.get(part, []))]
 
@@ -210,17 +211,16 @@ def test_another_enlargement_has_no_place_for_a_kernel(network: Any, axis: int) 
     assert parts_of(other, kernels=True) is None
 
 
-@pytest.mark.parametrize("index", [1, 47])
-def test_another_mean_of_planes_has_no_place_for_a_kernel(network: Any, index: int) -> None:
-    """One that counts its planes otherwise."""
+@pytest.mark.parametrize(("scope", "index"), [("volume", 1), ("volume", 47), ("upsampling", 0)])
+def test_another_mean_has_no_place_for_a_kernel(network: Any, scope: str, index: int) -> None:
+    """One that counts its planes otherwise, or takes other pixels for those of the images."""
     other = onnx.ModelProto()
     other.CopyFrom(network)
-    product = next(one for one in other.graph.node if one.name.startswith("volume/Mul"))
-    planes = next(one for one in other.graph.initializer if one.name in product.input)
-    changed = onnx.numpy_helper.to_array(planes).copy()
-    assert changed.shape == (48, 1, 1)
-    changed[index] += 0.5
-    planes.CopyFrom(onnx.numpy_helper.from_array(changed, planes.name))
+    product = next(one for one in other.graph.node if one.name.startswith(f"{scope}/Mul"))
+    factors = next(one for one in other.graph.initializer if one.name in product.input)
+    changed = onnx.numpy_helper.to_array(factors).copy()
+    changed.reshape(-1)[index] += 0.5
+    factors.CopyFrom(onnx.numpy_helper.from_array(changed, factors.name))
     assert parts_of(other, kernels=True) is None
 
 
@@ -274,6 +274,23 @@ def test_kernels_that_do_not_fit_their_plans(
     ]
     with pytest.raises(EngineError, match=fault):
         opened(module, FakeGpu(), built._replace(parts=parts))
+    assert FakeGpu.held == 0
+
+
+def test_what_the_engine_gives_is_a_kernel_s(module: ReferenceTensorRt, built: Built) -> None:
+    """By whatever name, in the shape in which the kernel writes it, which must fit what it reads."""
+
+    def changed(**change: Any) -> Built:
+        *others, end = built.parts
+        return built._replace(parts=[*others, end._replace(after=[end.after[0]._replace(**change)])])
+
+    spec = TensorSpec((1, 1, *SIZE), np.dtype(np.float32))
+    with opened(module, FakeGpu(), changed()) as engine, opened(module, FakeGpu(), changed(writes="other")) as other:
+        assert (engine.outputs, other.outputs) == ({"disparity": spec}, {"other": spec})
+        np.testing.assert_array_equal(engine.infer(pair(1))["disparity"], other.infer(pair(1))["other"])
+    for change in ({"size": [1, 16, 32]}, {"reads": built.parts[-1].after[0].reads[::-1]}):
+        with pytest.raises(EngineError, match="which kernel convex_upsampling reads, is not made before it as it"):
+            opened(module, FakeGpu(), changed(**change))
     assert FakeGpu.held == 0
 
 

@@ -89,10 +89,19 @@ def first_disparity_case(gpu, batch, rows, columns):
     volume[-1, 3, 20, -1, -1] = 60000  # what it gives to a plane is all that counts there
     volume[0, 27, 40, 0, 0] = np.nan
     volume[-1, 5, 0, 0, -1], volume[0, 6, 47, -1, 0] = np.inf, -np.inf
-    given = last(volume, STORED), of_taps(weight, STORED)
+    given = last(volume, STORED), of_taps(weight)
     found = launched(gpu, "first_disparity", (batch, rows, columns), *given)
     expected = twins.first_disparity(volume, weight[0])
     report(f"first_disparity {batch}x{rows}x{columns}", close(found, expected, 1e-5, 1e-5))
+    gpu.free()
+
+
+def upsampling_case(gpu, batch, rows, columns):
+    logits, disparity = halves(batch, 9, 4 * rows, 4 * columns, scale=3), disparities(batch, rows, columns)
+    logits[0, 8, 0, 0], logits[-1, 4, -1, -1], logits[0, 0, 1, 0], logits[0, :, 2, 0] = np.nan, np.inf, -np.inf, 60000
+    expected = twins.convex_upsampling(logits, disparity)
+    found = launched(gpu, "convex_upsampling", (batch, rows, columns), last(logits, 16), disparity)
+    report(f"convex_upsampling {batch}x{rows}x{columns}", close(found, expected, 1e-5, 1e-5))
     gpu.free()
 
 
@@ -180,6 +189,8 @@ def main():
         finer_case(gpu, *size)
     for size in ((1, 6, 14), (2, 7, 15), (1, 1, 1), (1, 13, 29), (2, 3, 28)):
         first_disparity_case(gpu, *size)
+    for size in ((1, 3, 32), (2, 5, 37), (1, 1, 1)):
+        upsampling_case(gpu, *size)
     for size in ((1, 3, 32), (2, 3, 37), (1, 1, 1), (1, 1, 160), (2, 2, 75), (1, 5, 8)):
         look_up_case(gpu, *size)
     for size in ((1, 8, 9, 16, 0), (2, 31, 40, 44, 10), (1, 1, 3, 8, 0), (2, 20, 37, 296, 0), (1, 150, 40, 12, 10)):

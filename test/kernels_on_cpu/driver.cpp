@@ -18,6 +18,7 @@
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 #include "channel_sums.cu"
+#include "convex_upsampling.cu"
 #include "cost_volume.cu"
 #include "first_disparity.cu"
 #include "four_times_finer.cu"
@@ -120,6 +121,7 @@ struct Kernel {
 std::map<std::string, Kernel> kernels = {
 #define KERNEL(name) {#name, {binder(name)}}
     KERNEL(channel_sums),
+    KERNEL(convex_upsampling),
     KERNEL(cost_volume),
     KERNEL(first_disparity),
     KERNEL(four_times_finer),

@@ -116,8 +116,13 @@ class Bench:
         )
 
         weight, places = halves(1, 28, 3, 3, 3, scale=0.05), np.moveaxis(volume[..., :28], -1, 1)
-        given, wanted = (volume, of_taps(weight, STORED)), twins.first_disparity(places, weight[0])
+        given, wanted = (volume, of_taps(weight)), twins.first_disparity(places, weight[0])
         self.run("first_disparity", "first_disparity", size, given, wanted, volume.nbytes + wanted.nbytes, timed, 1e-4)
+
+        logits, disparity = halves(batch, 9, 4 * rows, 4 * columns), scene(*size)
+        given, wanted = (twins.last(logits, 16), disparity), twins.convex_upsampling(logits, disparity)
+        nbytes = given[0].nbytes + disparity.nbytes + wanted.nbytes
+        self.run("convex_upsampling", "convex_upsampling", size, given, wanted, nbytes, timed, 1e-4)
 
         volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns)
 

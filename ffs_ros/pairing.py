@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from ffs_ros import sync
+from ffs_ros.arrivals import Arrivals
 
 JUMP_BACK_NS = 500_000_000
 """A stamp this much older than the one before it means that time jumped (a bag loops, a simulation restarts); less is
@@ -49,8 +50,8 @@ class Side:
     """Stamps that may still find their partner, in order of arrival."""
     newest: Any = None
     """The image that came last, stamped or not."""
-    newest_arrival_ns: int = 0
-    """When that was, on the monotonic clock."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    """When the last of them came, stamped or not."""
 
     @property
     def unmatched(self) -> int:
@@ -106,12 +107,15 @@ class Pairing:
         self._add(self.right, self._right_filter, image)
 
     def clear(self) -> None:
-        """Give up what waits for a partner, for example because no more images will come."""
+        """Give up what waits for a partner, because no more images will come, or not for a while."""
         self._give_up(Unmatched.ENDED)
+        for side in (self.left, self.right):
+            side.arrivals.clear()
 
     def _add(self, side: Side, side_filter: Any, image: Any) -> None:
         arrival_ns = time.monotonic_ns()
-        side.newest, side.newest_arrival_ns = image, arrival_ns
+        side.newest = image
+        side.arrivals.add(arrival_ns)
         stamp_ns = sync.stamp_ns(image)
         if image.header.stamp.sec < 0 or (stamp_ns == 0 and 0 in side.recent_stamps_ns):
             # No time at all: message_filters raises, with its lock taken for good. Or all alike: once one is lost, each

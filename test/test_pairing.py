@@ -12,8 +12,10 @@ import pytest
 
 from ffs_ros import pairing as module
 from ffs_ros import sync
+from ffs_ros.arrivals import LEAST_S
 from ffs_ros.finding import Finding, Level
 from ffs_ros.pairing import Pairing
+from ffs_ros.ros.doctor import unpaired
 from ffs_ros.ros.doctor.unpaired import Unpaired
 
 MS = 1_000_000
@@ -39,6 +41,15 @@ def image(stamp_ms: float) -> Any:
     from builtin_interfaces.msg import Time
 
     return SimpleNamespace(header=SimpleNamespace(stamp=Time(sec=sec, nanosec=nanosec)))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The monotonic clock of pairing and report; set ``now_ns``."""
+    clock = SimpleNamespace(now_ns=0, monotonic_ns=lambda: clock.now_ns)
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(unpaired, "time", clock)
+    return clock
 
 
 class Cameras:
@@ -290,16 +301,51 @@ def test_cameras_that_run_freely_are_named() -> None:
         (1, "no images", "check that the driver sends"),
     ],
 )
-def test_a_silent_side_is_named(offered: int, name: str, remedy: str) -> None:
+def test_a_silent_side_is_named(clock: Any, offered: int, name: str, remedy: str) -> None:
     """The sentence names the topic that delivers nothing, and whether anybody publishes there."""
     cameras = Cameras()
     cameras.publishers[TOPICS[1]] = offered
-    cameras.left(*(PERIOD_MS * frame for frame in range(150)))
+    for frame in range(150):
+        clock.now_ns = PERIOD_MS * frame * MS
+        cameras.left(PERIOD_MS * frame)
     sentence = sentence_of(cameras.report.look(5.0), name, Level.ERROR)
     assert sentence.startswith(
-        "no image has come on /right/image_rect for 5.0 s, while the other side delivers 30.0 Hz"
+        "no image has come on /right/image_rect for 5.0 s, while the other side delivers 30.3 Hz"
     )
     assert remedy in sentence
+
+
+def test_a_side_that_stops_is_named_before_the_next_look(clock: Any) -> None:
+    """And no longer once it comes again. A side that has never come waits for the look."""
+    cameras = Cameras()
+    for frame in range(71):
+        clock.now_ns = PERIOD_MS * frame * MS
+        cameras.left(PERIOD_MS * frame)
+        if frame <= 40:
+            cameras.right(PERIOD_MS * frame)
+        died = cameras.report.silence() != []
+        assert died == (frame - 40 > LEAST_S * 1e3 / PERIOD_MS), frame
+    sentence = sentence_of(cameras.report.silence(), "no images", Level.ERROR)
+    assert sentence.startswith(
+        "no image has come on /right/image_rect for 1.0 s, while the other side delivers 30.3 Hz"
+    )
+    assert cameras.report.silence({TOPICS[1]}) == []
+    assert sentence_of(cameras.report.look(5.0), "no images", Level.ERROR) == sentence
+    cameras.right(PERIOD_MS * 70)
+    assert cameras.report.silence() == []
+
+
+def test_a_slow_camera_is_not_accused(clock: Any) -> None:
+    """At 0.1 Hz nothing comes between some looks, and nothing is wrong."""
+    cameras = Cameras()
+    for second in range(0, 60, 5):
+        clock.now_ns = second * 1000 * MS
+        if second % 10 == 0:
+            cameras.left(1000 * second)
+            cameras.right(1000 * second)
+        assert cameras.report.silence() == []
+        found = cameras.report.look(5.0)
+        assert found == [] or second == 5, "one image tells no rate"
 
 
 def test_two_silent_sides_are_named() -> None:
@@ -337,15 +383,17 @@ def test_stamps_that_were_zero_once_are_no_longer_the_reason() -> None:
 
 
 @pytest.mark.parametrize("loops", [1, 3])
-def test_a_looping_bag_is_named(loops: int) -> None:
+def test_a_looping_bag_is_named(clock: Any, loops: int) -> None:
     """Once or several times; a warning, because pairs come again."""
     cameras = Cameras()
     for _ in range(loops + 1):
         for frame in range(60):
+            clock.now_ns += PERIOD_MS * MS
             cameras.left(1e6 + PERIOD_MS * frame)
             cameras.right(1e6 + PERIOD_MS * frame)
     sentence = sentence_of(cameras.report.look(5.0), "time jumped back", Level.WARN)
     assert ("jumped back once" if loops == 1 else "jumped back 3 times") in sentence
+    clock.now_ns += 5000 * MS
     assert cameras.report.look(5.0)[0].name == "no images"
 
 

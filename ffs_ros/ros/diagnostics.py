@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
 
 from ffs_ros.ros.health import Health, Look, SideCounts
+from ffs_ros.ros.steady_timer import SteadyTimer
 
 if TYPE_CHECKING:
     from ffs_ros.pairing import Side
@@ -29,8 +29,7 @@ class Diagnostics:
         self._health = Health()
         self._health.statuses(look_at(node))  # what rates begin at
         self._publisher: Any = node.create_publisher(DiagnosticArray, TOPIC, _DEPTH)
-        # A steady clock: a monitor must hear also while simulated time stands still.
-        self._timer = node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = SteadyTimer(node, PERIOD_S, self.publish)
 
     def publish(self) -> None:
         """Say how the node does now."""
@@ -51,7 +50,7 @@ class Diagnostics:
 
     def destroy(self) -> None:
         """Take the topic off the graph."""
-        self._node.destroy_timer(self._timer)
+        self._timer.destroy()
         self._node.destroy_publisher(self._publisher)
 
 
@@ -76,7 +75,7 @@ def look_at(node: StereoNode) -> Look:
         non_finite_px=node.engine.non_finite_px,
         opened_again=node.engine.opened_again,
         fault=node.engine.fault,
-        findings=node.findings if inputs else (),
+        findings=node.findings_now(),
     )
 
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from ffs_ros.calibration import Calibration
@@ -34,6 +33,7 @@ from ffs_ros.ros.outputs import Outputs
 from ffs_ros.ros.pair_log import PairLog
 from ffs_ros.ros.pipeline import Pipeline
 from ffs_ros.ros.process import run
+from ffs_ros.ros.steady_timer import SteadyTimer
 from ffs_ros.ros.throttle import ThrottledLog
 from ffs_ros.ros.transport import lost_images_remedy
 from ffs_ros.ros.worker import Worker
@@ -59,7 +59,7 @@ class StereoNode(LifecycleNode):
         self.pairing: Pairing | None = None
         self.inputs: Inputs | None = None
         self.findings: list[Finding] = []
-        """What is wrong now; looked for anew every ``REPORT_PERIOD_S`` while the node is active."""
+        """What was wrong at the last look, of which there is one every ``REPORT_PERIOD_S`` while the node is active."""
         self._log = ThrottledLog(self.get_logger())
         self._finding_log = FindingLog(self._log, self.get_logger())
         self._pair_log = PairLog(self._log, self.get_logger())
@@ -68,7 +68,7 @@ class StereoNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._doctor: Doctor | None = None
         self._diagnostics: Diagnostics | None = None
-        self._report_timer: Any = None
+        self._report_timer: SteadyTimer | None = None
         self._engine_lost = self.create_guard_condition(self._give_up)
         self.pipeline: Pipeline | None = None
         try:
@@ -177,10 +177,7 @@ class StereoNode(LifecycleNode):
         pipeline = self.pipeline
         pictures = MatchedPictures(lambda: pipeline.newest, self.inputs.image_topics, self._log)
         self._doctor = Doctor(self, self.pairing, calibration, self.inputs, pictures, self._outputs.publishers)
-        # A steady clock, because a node on simulated time must also say that /clock and the images stand still.
-        self._report_timer = self.create_timer(
-            REPORT_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        self._report_timer = SteadyTimer(self, REPORT_PERIOD_S, self._look)
         self.get_logger().info(f"{' and '.join(self.inputs.image_topics)}: {self.pairing.describe()}")
 
     def _now_ns(self) -> int:
@@ -188,7 +185,7 @@ class StereoNode(LifecycleNode):
 
     def _stop_input(self) -> None:
         if self._report_timer is not None:
-            self.destroy_timer(self._report_timer)
+            self._report_timer.destroy()
             self._report_timer = None
         if self._doctor is not None:
             self._doctor.close()
@@ -229,6 +226,10 @@ class StereoNode(LifecycleNode):
             report_bug(bug, self._log)
             return
         self._finding_log.say(self.findings)
+
+    def findings_now(self) -> list[Finding]:
+        """What is wrong now: a camera that dies is not waited for until the next look."""
+        return self._doctor.since(self.findings) if self._doctor is not None else []
 
     def _give_up(self) -> None:
         """The engine is lost. Raises that, so that the process ends and is started again; a manager configures anew."""

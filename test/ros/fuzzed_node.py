@@ -202,8 +202,8 @@ class FuzzedNode:
         if self.exchanges % 10 == 0:
             self._check_recovery()
         if self.exchanges % 25 == 0:
-            for timer in list(self.node.timers):
-                timer.callback()
+            self.node._look()
+            self.node._diagnostics.publish()
 
     def _exchange(self, plan: Plan) -> None:
         self._stamp_ns += PERIOD_NS

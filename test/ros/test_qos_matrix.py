@@ -87,8 +87,7 @@ class Nodes:
     def findings(self, qos: Qos, name: str) -> list[str]:
         """The sentences of a kind that the doctor of one node has now."""
         node = self.made[qos]
-        for timer in list(node.timers):
-            timer.callback()
+        node._look()
         return [finding.sentence for finding in node.findings if finding.name == name]
 
     def close(self) -> None:

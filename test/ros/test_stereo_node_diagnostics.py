@@ -18,7 +18,9 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from stereo_graph import Graph, camera_infos, image_message
 
+from ffs_ros.arrivals import KEPT
 from ffs_ros.geometry import StereoCamera
+from ffs_ros.ros.node import REPORT_PERIOD_S
 
 HEIGHT, WIDTH = 40, 50
 IMPATIENT = (faulty_engine.__file__, "--impatient")
@@ -135,6 +137,30 @@ def test_faults_change_the_level_and_their_end_changes_it_back(
     )
 
 
+def test_a_camera_that_dies_is_seen_before_the_next_look(
+    graph: Graph, monitor: Monitor, start_node: Callable[..., Any]
+) -> None:
+    """By its own rate, long before the 5 s between two looks; and it is over as soon when images come again."""
+    start_node(program=(faulty_engine.__file__,), engine=FAULTY)
+    graph.exchange(picture(), picture(), camera_infos(CAMERA))
+    for _ in range(2 * KEPT):  # until the rate is known
+        send(graph)
+        time.sleep(0.02)
+    monitor.wait("stereo_node: input", "Hz", DiagnosticStatus.OK, lambda: send(graph))
+
+    def send_left() -> None:
+        message = picture()
+        message.header = graph.next_header()
+        graph.publish("left/image_rect", message)
+
+    dead = "no image has come on /right/image_rect for "
+    monitor.wait("stereo_node: input", dead, DiagnosticStatus.ERROR, send_left)
+    message = monitor.status("stereo_node: input").message
+    assert float(message.removeprefix(dead).split()[0]) < REPORT_PERIOD_S
+    assert ", while the other side delivers " in message
+    monitor.wait("stereo_node: input", "Hz", DiagnosticStatus.OK, lambda: send(graph))
+
+
 def test_an_engine_that_hangs_is_an_error_while_it_hangs(
     graph: Graph, monitor: Monitor, start_node: Callable[..., Any]
 ) -> None:
@@ -182,9 +208,7 @@ def test_what_looks_wrong_with_the_input_is_in_it(
 
     def said() -> bool:
         status = monitor.status("stereo_node: input")
-        return status is not None and status.level in (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+        found = status is not None and status.level in (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+        return found and "/left/image_rect" in status.message and status.message in node.said()
 
     graph.wait(said, "a finding")
-    message = monitor.status("stereo_node: input").message
-    assert "/left/image_rect" in message
-    assert message in node.said()

@@ -56,8 +56,10 @@ def clock_findings(clock: Any, pairing: Pairing, topics: tuple[str, str]) -> lis
 
 def _age_on_arrival_s(side: Side, now_ns: int, looked_ns: int) -> float | None:
     """How old the newest image was when it came; None without a stamp, and where it came long ago."""
-    since_arrival_ns = looked_ns - side.newest_arrival_ns
-    if side.newest is None or stamp_ns(side.newest) <= 0 or since_arrival_ns > _LONG_AGO_S * 1e9:
+    if side.newest is None or stamp_ns(side.newest) <= 0 or side.arrivals.newest_ns is None:
+        return None
+    since_arrival_ns = looked_ns - side.arrivals.newest_ns
+    if since_arrival_ns > _LONG_AGO_S * 1e9:
         return None
     return (now_ns - since_arrival_ns - stamp_ns(side.newest)) / 1e9
 

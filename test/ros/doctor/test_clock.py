@@ -28,7 +28,7 @@ def pairing(left_age_s: float | None, right_age_s: float | None, arrived_s_ago: 
         if age_s is not None:
             sec, nanosec = divmod(NOW_NS - round((age_s + arrived_s_ago) * 1e9), 10**9)
             side.newest = SimpleNamespace(header=SimpleNamespace(stamp=SimpleNamespace(sec=sec, nanosec=nanosec)))
-            side.newest_arrival_ns = time.monotonic_ns() - round(arrived_s_ago * 1e9)
+            side.arrivals.add(time.monotonic_ns() - round(arrived_s_ago * 1e9))
     return pairing
 
 

@@ -54,6 +54,14 @@ def first_disparity(volume, weight):
     return mean.astype(np.float32)
 
 
+def all_pairs(features):
+    """[B,H,W,W] from [2B,224,H,W]: of unit vectors, left before right."""
+    x = features.astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        left, right = np.split(x / np.maximum(np.sqrt((x**2).sum(1, keepdims=True)), 1e-12), 2)
+        return np.matmul(left.transpose(0, 2, 3, 1), right.transpose(0, 2, 1, 3))
+
+
 def convex_upsampling(logits, disparity):
     """[B,1,4H,4W] from [B,9,4H,4W] and [B,H,W], which counts as 0 outside."""
     _, rows, columns = disparity.shape
@@ -206,6 +214,9 @@ def run_twin(name, arrays, numbers, images):
         found = first_disparity(np.moveaxis(volume, -1, 1), of_window(first(halves[1], 32, STORED)))
         arrays[-1][: found.nbytes].view(np.float32)[...] = found.reshape(-1)
         return
+    elif name == "all_pairs":
+        batch, rows, columns = numbers
+        result = all_pairs(first(halves[0], 2 * batch, 224, rows, columns))
     elif name == "convex_upsampling":
         rows, columns = numbers
         logits = first(halves[0], images, 4 * rows, 4 * columns, 16)[..., :9]

@@ -52,6 +52,21 @@ def _four_times_finer(batch: int, rows: int, columns: int) -> Launch:
     )
 
 
+_PAIRED_COLUMNS = 96
+"""Of each image, of a block of ``all_pairs``."""
+
+
+def _all_pairs(batch: int, rows: int, columns: int) -> Launch:
+    """The correlation of left and right pixels of a row, from the features, left images before right ones."""
+    return Launch(
+        [_halves(2 * batch, _FEATURES, rows, columns)],
+        _halves(batch, rows, columns, columns),
+        (_ceil(columns, _PAIRED_COLUMNS) ** 2, rows, batch),
+        2 * _PAIRED_COLUMNS,
+        (batch, rows, columns),
+    )
+
+
 def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
     """What is around the disparity in the geometry volume and the correlation of all pairs, through ``convc1``.
 
@@ -195,6 +210,7 @@ KERNELS = {
     "cost_volume": Kernel(_cost_volume),
     "four_times_finer": Kernel(_four_times_finer),
     "first_disparity": Kernel(_first_disparity),
+    "all_pairs": Kernel(_all_pairs),
     "look_up_convc1": Kernel(_look_up_convc1),
     "convex_upsampling": Kernel(_convex_upsampling),
     "volume_convolution": Kernel(_volume_convolution, least=_VOLUME_SIZES),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
@@ -13,6 +13,7 @@ from ffs_ros.graph.filtering import mean_plane
 from ffs_ros.graph.lookup import CHANNELS
 from ffs_ros.graph.upsampling import weighted_mean
 from ffs_ros.graph.volume_nodes import STORED
+from ffs_ros.graph.written import Written, attributes, index_of
 
 _WINDOW = 3
 _TAPS = _WINDOW * _WINDOW
@@ -35,17 +36,17 @@ def with_first_disparity(
     """
     b = Builder({}, halves=True)
     logits = b.lower("logits")
-    end = _End(b, mean_plane(b, logits), nodes, weights)
+    end = Written(b, [logits], mean_plane(b, logits), nodes, weights)
     weight = numpy_helper.to_array(weights[classifier.input[1]])
-    last = next((node for node in nodes if end.leaves_of(node.output[0]) == {logits: classifier.output[0]}), None)
-    if last is None or weight.shape != (1, CHANNELS, *[_WINDOW] * 3) or _attributes(classifier) != _PLAIN:
+    last = next((node for node in nodes if end.arguments_of(node.output[0]) == [*classifier.output]), None)
+    if last is None or weight.shape != (1, CHANNELS, *[_WINDOW] * 3) or attributes(classifier) != _PLAIN:
         return None
     name = f"{classifier.input[1]}.of_taps"
     kernel = helper.make_node(
         "first_disparity", [classifier.input[0], name], last.output, name="volume/first_disparity", domain=domain,
         size=size, reads=1,
     )  # fmt: skip
-    nodes[_index(nodes, last)] = kernel
+    nodes[index_of(nodes, last)] = kernel
     return numpy_helper.from_array(of_taps(weight), name)
 
 
@@ -63,48 +64,18 @@ def with_upsampling(
     """
     batch, rows, columns = size
     b = Builder({}, halves=True)
-    logits = b.lower("logits")
-    end = _End(b, weighted_mean(b, logits, "disparity", Size(batch, 4 * rows, 4 * columns)), nodes, weights)
+    logits, disparity = b.lower("logits"), "disparity"
+    mean = weighted_mean(b, logits, disparity, Size(batch, 4 * rows, 4 * columns))
+    end = Written(b, [logits, disparity], mean, nodes, weights)
     last = next((node for node in nodes if output in node.output), None)
-    found = end.leaves_of(last.input[0]) if last is not None and last.op_type == "Identity" else None
-    if last is None or found is None or shape(found[logits]) != [batch, _TAPS, 4 * rows, 4 * columns]:
+    found = end.arguments_of(last.input[0]) if last is not None and last.op_type == "Identity" else None
+    if last is None or found is None or shape(found[0]) != [batch, _TAPS, 4 * rows, 4 * columns]:
         return False
-    nodes[_index(nodes, last)] = helper.make_node(
-        "convex_upsampling", [found[logits], found["disparity"]], [output], name="upsampling/convex_upsampling",
+    nodes[index_of(nodes, last)] = helper.make_node(
+        "convex_upsampling", found, [output], name="upsampling/convex_upsampling",
         domain=domain, size=size, reads=2,
     )  # fmt: skip
     return True
-
-
-class _End:
-    """Nodes as one of our functions writes them, to be found in a graph."""
-
-    def __init__(
-        self, b: Builder, result: str, nodes: Iterable[onnx.NodeProto], weights: Mapping[str, onnx.TensorProto]
-    ) -> None:
-        """``b`` has written what makes ``result``."""
-        self._arrays, self._weights, self._result = b.arrays, weights, result
-        self._expected = {node.output[0]: node for node in b.nodes if list(node.input) != ["logits"]}
-        self._makers = {name: node for node in nodes for name in node.output}
-
-    def leaves_of(self, name: str) -> dict[str, str] | None:
-        """What the function's arguments are, where a tensor is its result; None where it is none."""
-        leaves: dict[str, str] = {}
-        return leaves if self._same(name, self._result, leaves) else None
-
-    def _same(self, name: str, expected: str, leaves: dict[str, str]) -> bool:
-        if expected in self._arrays:
-            weight = self._weights.get(name)
-            return weight is not None and np.array_equal(numpy_helper.to_array(weight), self._arrays[expected])
-        if expected not in self._expected:
-            return leaves.setdefault(expected, name) == name
-        wanted, made = self._expected[expected], self._makers.get(name)
-        return (
-            made is not None
-            and (made.op_type, len(made.input)) == (wanted.op_type, len(wanted.input))
-            and _attributes(made) == _attributes(wanted)
-            and all(self._same(*pair, leaves) for pair in zip(made.input, wanted.input, strict=True))
-        )
 
 
 def of_taps(weight: np.ndarray) -> np.ndarray:
@@ -117,11 +88,3 @@ def of_taps(weight: np.ndarray) -> np.ndarray:
     rows[:_WINDOW, :, :CHANNELS] = taps[:, :_COLUMNS]
     rows[_WINDOW, :_WINDOW, :CHANNELS] = taps[:, _COLUMNS]
     return rows.reshape(-1, STORED)
-
-
-def _index(nodes: list[onnx.NodeProto], node: onnx.NodeProto) -> int:
-    return next(index for index, one in enumerate(nodes) if one is node)
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, object]:
-    return {one.name: helper.get_attribute_value(one) for one in node.attribute}

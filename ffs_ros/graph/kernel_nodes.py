@@ -1,4 +1,4 @@
-"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, volumes, disparities, look-up.
+"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, volumes, disparities, pairs, look-up.
 
 They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
 the graph that was exported, which every other runtime runs. The volumes and the evidence have here the shapes that they
@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from ffs_ros.graph.disparity_nodes import with_first_disparity, with_upsampling
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
 from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS, norms
+from ffs_ros.graph.pair_nodes import with_all_pairs
 from ffs_ros.graph.volume import PLANES
 from ffs_ros.graph.volume_nodes import STORED, with_convolutions
 
@@ -27,6 +28,7 @@ LINEAR = {
     "volume_convolution": (),
     "volume_convolution_add": (),
     "volume_convolution_gated": (),
+    "all_pairs": (0,),
     "look_up_convc1": (0, 2),
     "convex_upsampling": (1,),
     "channel_sums": (),
@@ -83,6 +85,8 @@ class _Rewrite:
         self._put_finer()
         self.model.graph.initializer.extend(with_convolutions(self.nodes, self.weights, self._shape, DOMAIN))
         self._put_disparities()
+        if not with_all_pairs(self.nodes, self.weights, features, self._maker(pairs), [*self.size], DOMAIN):
+            raise _NotThere
         constants = self._convc1()
         of_evidence, of_disparity = (
             self._readers(f"update_block.encoder.{name}.weight") for name in ("convc2", "convd1")

@@ -28,7 +28,7 @@ from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
 from ffs_ros.graph.model import IR_VERSION  # noqa: E402
 from ffs_ros.graph.resampling import four_times_finer  # noqa: E402
 from ffs_ros.graph.upsampling import weighted_mean  # noqa: E402
-from ffs_ros.graph.volume import cost_volume  # noqa: E402
+from ffs_ros.graph.volume import all_pairs, cost_volume  # noqa: E402
 from ffs_ros.graph.volume_nodes import packed as packed_convolution  # noqa: E402
 
 RANDOM = np.random.default_rng(5)
@@ -77,7 +77,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 45, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 50, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -162,6 +162,14 @@ def test_the_twin_of_the_first_disparity_is_the_graph(run_nodes: Any) -> None:
     volume = normal(2, 28, 48, 5, 6)
     found = run_nodes(first_disparity, weights, {"volume": volume})
     np.testing.assert_allclose(found, twins.first_disparity(volume, weights["classifier.0.weight"][0]), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_twin_of_all_pairs_is_the_graph(size: tuple[int, int, int], run_nodes: Any) -> None:
+    """In fp32."""
+    batch, rows, columns = size
+    features = normal(2 * batch, 224, rows, columns)
+    np.testing.assert_allclose(run_nodes(all_pairs, {}, {"features": features}), twins.all_pairs(features), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)

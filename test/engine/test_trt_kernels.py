@@ -39,7 +39,7 @@ BEFORE = {
     "decoder.5": NORM, "decoder.6": NORM, "decoder.7": NORM_ADD,
     "decoder.8": NORM, "decoder.9": NORM, "decoder.10": NORM_ADD,
     "volume_stem": ["cost_volume", "volume_convolution"],
-    "volume_up": [],
+    "volume_up": [], "context": ["all_pairs"],
     "iteration": ["look_up_convc1"], "upsampling": [],
 }  # fmt: skip
 """The kernels that run before a part; those of the stem at 1/2 beside the first two of the decoder's."""
@@ -194,6 +194,10 @@ def test_other_graphs_have_no_place_for_kernels(network: Any) -> None:
     other = onnx.ModelProto()
     other.CopyFrom(network)
     next(one for one in other.graph.node if one.name.startswith("tables/MatMul")).name = "volume/MatMul_1"
+    assert parts_of(other, kernels=True) is None
+    other.CopyFrom(network)
+    right = next(one for one in other.graph.node if one.name.startswith("tables/Transpose") and one.input[0][-1] == "1")
+    right.input[0] = f"{right.input[0][:-1]}0"  # left pixels with left ones
     assert parts_of(other, kernels=True) is None
 
 

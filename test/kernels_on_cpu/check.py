@@ -96,6 +96,17 @@ def first_disparity_case(gpu, batch, rows, columns):
     gpu.free()
 
 
+def pairs_case(gpu, batch, rows, columns):
+    features = halves(2 * batch, 224, rows, columns, scale=3)
+    features[:, :, 0, 0] = 0
+    features[-1, :, -1, -1] = np.float16(6e-8) * np.arange(-112, 112)
+    features[0, :, -1, columns // 2] = 60000 * np.sign(features[0, :, -1, columns // 2])
+    features[0, 7, 0, columns // 3], features[-1, 223, 0, columns // 2] = np.nan, -np.inf
+    found = launched(gpu, "all_pairs", (batch, rows, columns), features)
+    report(f"all_pairs {batch}x{rows}x{columns}", close(found, twins.all_pairs(features)))
+    gpu.free()
+
+
 def upsampling_case(gpu, batch, rows, columns):
     logits, disparity = halves(batch, 9, 4 * rows, 4 * columns, scale=3), disparities(batch, rows, columns)
     logits[0, 8, 0, 0], logits[-1, 4, -1, -1], logits[0, 0, 1, 0], logits[0, :, 2, 0] = np.nan, np.inf, -np.inf, 60000
@@ -189,6 +200,8 @@ def main():
         finer_case(gpu, *size)
     for size in ((1, 6, 14), (2, 7, 15), (1, 1, 1), (1, 13, 29), (2, 3, 28)):
         first_disparity_case(gpu, *size)
+    for size in ((1, 2, 96), (2, 2, 37), (1, 1, 1), (1, 1, 160), (1, 1, 98)):
+        pairs_case(gpu, *size)
     for size in ((1, 3, 32), (2, 5, 37), (1, 1, 1)):
         upsampling_case(gpu, *size)
     for size in ((1, 3, 32), (2, 3, 37), (1, 1, 1), (1, 1, 160), (2, 2, 75), (1, 5, 8)):

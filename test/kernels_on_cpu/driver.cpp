@@ -17,6 +17,7 @@
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
+#include "all_pairs.cu"
 #include "channel_sums.cu"
 #include "convex_upsampling.cu"
 #include "cost_volume.cu"
@@ -120,6 +121,7 @@ struct Kernel {
 };
 std::map<std::string, Kernel> kernels = {
 #define KERNEL(name) {#name, {binder(name)}}
+    KERNEL(all_pairs),
     KERNEL(channel_sums),
     KERNEL(convex_upsampling),
     KERNEL(cost_volume),
@@ -170,15 +172,21 @@ void multiply_add(float (&sum)[4], const unsigned (&a)[4], Four b) {
 }
 
 // Likewise.
-void load_matrix(unsigned (&a)[4], const void* row) {
-    static const void* given[32][32];
-    const void** warp = given[threadIdx.x / 32];
+void load_matrices(unsigned (&a)[4], const void* row, bool transposed) {
+    static const __half* given[32][32];
+    const __half** warp = given[threadIdx.x / 32];
     const int lane = threadIdx.x % 32;
-    warp[lane] = row;
+    warp[lane] = static_cast<const __half*>(row);
     __syncthreads();
-    for (int i = 0; i < 4; ++i) memcpy(&a[i], static_cast<const char*>(warp[8 * i + lane / 4]) + 4 * (lane % 4), 4);
+    for (int i = 0; i < 8; ++i) {
+        const int line = lane / 4, at = lane % 4 * 2 + i % 2;
+        const __half** rows = warp + i / 2 * 8;
+        memcpy(reinterpret_cast<char*>(a) + 2 * i, transposed ? rows[at] + line : rows[line] + at, 2);
+    }
     __syncthreads();
 }
+void load_matrix(unsigned (&a)[4], const void* row) { load_matrices(a, row, false); }
+void load_transposed(unsigned (&a)[4], const void* row) { load_matrices(a, row, true); }
 }  // namespace
 
 void __syncthreads() { change(&running->context, &scheduler); }

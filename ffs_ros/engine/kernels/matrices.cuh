@@ -15,8 +15,19 @@ __device__ __forceinline__ void load_matrix(unsigned (&a)[4], const void* row) {
                  : "r"(at)
                  : "memory");
 }
+// Four matrices of 8 x 8 that lie the other way round, of which lanes 8 i to 8 i + 7 say where the eight rows of the i-th
+// begin: an operand's rows are their columns. As the left one it is (upper, first), (lower, first), (upper, second) and
+// (lower, second); as the right one the halves of one operand and those of the next.
+__device__ __forceinline__ void load_transposed(unsigned (&a)[4], const void* row) {
+    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3])
+                 : "r"(at)
+                 : "memory");
+}
 #else
 void load_matrix(unsigned (&a)[4], const void* row);
+void load_transposed(unsigned (&a)[4], const void* row);
 #endif
 
 // Begins to copy eight halves into shared memory, or zeros where there is nothing to copy (``from`` is an address that may

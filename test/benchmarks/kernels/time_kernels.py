@@ -119,6 +119,9 @@ class Bench:
         given, wanted = (volume, of_taps(weight)), twins.first_disparity(places, weight[0])
         self.run("first_disparity", "first_disparity", size, given, wanted, volume.nbytes + wanted.nbytes, timed, 1e-4)
 
+        nbytes = features.nbytes + 2 * pixels * columns
+        self.run("all_pairs", "all_pairs", size, (features,), twins.all_pairs(features), nbytes, timed)
+
         logits, disparity = halves(batch, 9, 4 * rows, 4 * columns), scene(*size)
         given, wanted = (twins.last(logits, 16), disparity), twins.convex_upsampling(logits, disparity)
         nbytes = given[0].nbytes + disparity.nbytes + wanted.nbytes

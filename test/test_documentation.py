@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 from ffs_ros.cli import VERBS
 from ffs_ros.config import parameter_facts
 from ffs_ros.floor import floor, peak_of
+from ffs_ros.spec.command import add_spec_option
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,6 +41,19 @@ def test_readme_commands_name_verbs_and_make_targets_that_exist() -> None:
     assert verbs <= set(VERBS)
     assert targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_is_in_the_documents(verb: str) -> None:
+    """Each long one of each verb, somewhere in the README or below docs/."""
+    parser = argparse.ArgumentParser(add_help=False)
+    tool = import_module(VERBS[verb].module)
+    tool.add_arguments(parser)
+    if hasattr(tool, "ACTION"):
+        add_spec_option(parser)
+    options = {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+    text = "\n".join([README, *(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))])
+    assert options - {*re.findall(r"(?<![\w-])--[a-z][\w-]*", text)} == set()
 
 
 def test_readme_links_lead_somewhere() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from ffs_ros.errors import EngineError
 
 EXPORT_PACKAGES = "pip install torch onnx onnxruntime safetensors pyyaml (see docs/install.md)"
 TRAIN_PACKAGES = (
@@ -23,6 +27,15 @@ LEAST_DENSITY = 0.3
 _SIZE_MULTIPLE = 32
 _LARGEST_SIDE_PX = 2048
 """Sizes that ``ffs export`` gives a graph (``graph/form.py``, which a test holds this against)."""
+
+
+@contextmanager
+def or_without_a_network() -> Iterator[None]:
+    """What an engine lacks in the block, a pair can be matched without: says so, too."""
+    try:
+        yield
+    except EngineError as error:
+        raise type(error)(f"{error}; or {WITHOUT_A_NETWORK}") from error
 
 
 def few_answers(density: float) -> str | None:

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ffs_ros.advice import WITHOUT_A_NETWORK
 from ffs_ros.errors import EngineError, GpuError
 
 _THREAD_LOCAL = 1
@@ -113,14 +112,13 @@ def opened_gpu(index: int) -> Gpu:
         import pycuda.driver as driver
     except ImportError as error:
         raise EngineError(
-            f"a TensorRT engine needs PyCUDA, which does not import ({error}); pip install pycuda, or "
-            f"{WITHOUT_A_NETWORK}"
+            f"a TensorRT engine needs PyCUDA, which does not import ({error}); pip install pycuda"
         ) from error
     try:
         driver.init()
         gpus = driver.Device.count()
     except driver.Error as error:
-        raise GpuError(f"no NVIDIA GPU can be used here ({error}); check nvidia-smi, or {WITHOUT_A_NETWORK}") from error
+        raise GpuError(f"no NVIDIA GPU can be used here ({error}); check nvidia-smi") from error
     if not 0 <= index < gpus:
         raise EngineError(f"there is no GPU {index}: {gpus} found, counted from 0; set gpu_index")
     try:

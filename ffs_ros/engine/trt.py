@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ffs_ros.advice import WITHOUT_A_NETWORK
+from ffs_ros.advice import WITHOUT_A_NETWORK, or_without_a_network
 from ffs_ros.engine import STAGES, EngineInfo, TensorSpec
 from ffs_ros.engine.contract import check_feeds, described
 from ffs_ros.engine.cuda import Gpu, Laps, Replay, opened_gpu
@@ -274,9 +274,11 @@ def open_trt(path: Path, gpu_index: int | None) -> TrtEngine:
     manifest, plan = read_engine(path)
     if gpu_index is None:
         raise EngineError(f"{path} runs on a GPU only; set gpu_index to its number, or {WITHOUT_A_NETWORK}")
-    tensorrt = imported(manifest.runtime)
+    with or_without_a_network():
+        tensorrt = imported(manifest.runtime)
     manifest.check_runtime(path, tensorrt.version)
-    gpu = opened_gpu(gpu_index)
+    with or_without_a_network():
+        gpu = opened_gpu(gpu_index)
     try:
         manifest.check_gpu(path, gpu.name, gpu.compute_capability)
     except EngineError:

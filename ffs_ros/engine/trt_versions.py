@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ffs_ros.advice import RTX_PACKAGES, TENSORRT_PACKAGES, WITHOUT_A_NETWORK
+from ffs_ros.advice import RTX_PACKAGES, TENSORRT_PACKAGES
 from ffs_ros.errors import EngineError
 
 AUTO, TENSORRT, RTX = "auto", "tensorrt", "tensorrt_rtx"
@@ -140,7 +140,7 @@ def imported(runtime: str = AUTO) -> TensorRt:
             problems.append(f"TensorRT {found.version} is older than 8.6: install a newer one")
             continue
         return found
-    raise EngineError(f"{'; '.join(problems)}; or {WITHOUT_A_NETWORK}")
+    raise EngineError("; ".join(problems))
 
 
 def _module(runtime: str) -> Any:

@@ -21,7 +21,7 @@ from ffs_ros.engine.parts import as_notes
 from ffs_ros.engine.side_by_side import side_by_side, usual_jobs
 from ffs_ros.engine.trt import TrtEngine, engine_info, proof_notes
 from ffs_ros.engine.trt_build import Built, Refused, Settings, Sizes, Source, build, in_turn
-from ffs_ros.engine.trt_versions import TensorRt, imported
+from ffs_ros.engine.trt_versions import RTX, TensorRt, imported
 from ffs_ros.errors import BuildError, EngineError, ExportError
 from ffs_ros.graph.form import MAX_DISPARITY_px
 from ffs_ros.proof import REMEDY, Proof, ProofSet, prove
@@ -232,7 +232,8 @@ def _gpu(tensorrt: TensorRt, index: int) -> Gpu | None:
     except EngineError as error:
         if tensorrt.builds_without_gpu and index == 0:  # another one has been asked for by name
             return None
-        raise BuildError(f"{tensorrt.title} builds on the GPU that is to run the engine: {error}") from error
+        other = "" if tensorrt.builds_without_gpu else f"; --runtime {RTX} builds without one"
+        raise BuildError(f"{tensorrt.title} builds on the GPU that is to run the engine: {error}{other}") from error
 
 
 def _seconds_before(out: Path) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -245,6 +246,18 @@ def test_no_gpu_asked_for(here: FakeTensorRt, tmp_path: Path) -> None:
     install(path, fake_plan(), fake_manifest(fake_plan()))
     with pytest.raises(EngineError, match="runs on a GPU only"):
         open_engine(path, gpu_index=None)
+
+
+def test_what_is_missing_to_run_it_is_not_missing_to_run_another(
+    here: FakeTensorRt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the runtime nor the GPU; the kind of error stays, since a GPU may come back."""
+    path = tmp_path / "bp2.engine"
+    install(path, fake_plan(), fake_manifest(fake_plan()))
+    for name, error in (("opened_gpu", GpuError("no GPU")), ("imported", EngineError("no TensorRT"))):
+        monkeypatch.setattr(trt, name, Mock(side_effect=error))
+        with pytest.raises(type(error), match=f"^{error}; or use the engine that needs none: engine:=sgbm"):
+            open_engine(path)
 
 
 def owing(here: FakeTensorRt, path: Path) -> None:

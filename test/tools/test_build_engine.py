@@ -289,6 +289,7 @@ def test_without_a_gpu_the_proof_is_owed(
     code, _, err = built(source, "-o", "other.engine")
     assert code == 2
     assert "builds on the GPU that is to run the engine: no NVIDIA GPU is usable here" in err
+    assert "--runtime tensorrt_rtx builds without one" in err
 
 
 @pytest.mark.parametrize(

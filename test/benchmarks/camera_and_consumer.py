@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "ros"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from own_domain import own_domain
 
 from ffs_ros.demo.processes import end_with_parent

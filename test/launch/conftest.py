@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from own_domain import own_domain
 
 from ffs_ros.ros.transport import BUILTIN_TRANSPORTS_VARIABLE, FAST_DDS_2_VARIABLE, PROFILE_VARIABLE
 
@@ -54,7 +55,7 @@ def own_ros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (PROFILE_VARIABLE, FAST_DDS_2_VARIABLE, BUILTIN_TRANSPORTS_VARIABLE, "RMW_IMPLEMENTATION"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(own_domain()))
     monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
 
 

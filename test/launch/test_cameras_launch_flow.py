@@ -3,7 +3,6 @@ why and ends."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 import unittest
@@ -22,6 +21,7 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from launch import LaunchDescription  # noqa: E402
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
+from own_domain import own_domain  # noqa: E402
 from rcl_interfaces.srv import GetParameters  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
@@ -44,7 +44,7 @@ FLOW_TIMEOUT_S = 60.0
 
 @pytest.mark.launch_test
 def generate_test_description() -> LaunchDescription:
-    isolation = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(100 + os.getpid() % 100)}
+    isolation = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(own_domain())}
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as robot:
         robot.write(ROBOT)
     arguments = {"cameras": robot.name, "engine": "sgbm", "fit": "pad"}

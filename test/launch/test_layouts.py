@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from own_domain import own_domain
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
@@ -32,7 +32,7 @@ def topics() -> dict[str, str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        rclpy.init(domain_id=100 + os.getpid() % 100)
+        rclpy.init(domain_id=own_domain())
         node = StereoNode(parameter_overrides=[rclpy.Parameter("engine", value="sgbm")])
     try:
         node.start()

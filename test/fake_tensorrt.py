@@ -135,6 +135,7 @@ class FakeGpu:
         FakeGpu.kernels.append(name)
 
         def start(grid: Sequence[int], threads: int, addresses: Sequence[int], numbers: Sequence[int]) -> None:
+            assert addresses[-1] not in addresses[:-1], "reads what it writes"
             arrays = [FakeGpu.memory[address] for address in addresses]
             self.do(lambda: run_twin(name, arrays, numbers, grid[2]))
 

@@ -4,12 +4,15 @@ The definitions are those of ffs_ros/graph/volume.py, lookup.py and layers.py; t
 together.
 """
 
+import math
+
 import numpy as np
 
 from ffs_ros.engine.kernel_launches import KERNELS
 
 PLANES, GROUPS, TAPS, CHANNELS, STORED = 48, 8, 9, 28, 32
 SAMPLES = 2 * TAPS * STORED
+HEAD, HEAD_STORED = 36, 40
 
 
 def cost_volume(features, projected):
@@ -154,6 +157,31 @@ def instance_norm(picture, sums, residual, chunk, slope, channels):
     return y.astype(np.float32)
 
 
+def wide_block(picture, taps, layers, bias):
+    """[B,H,W,36] from such a picture: [50,36], taps and bias; [H,37] and [36,H] of ``layers``; [36]."""
+    x = picture.astype(np.float32)
+    padded = np.pad(x, [(0, 0), (3, 3), (3, 3), (0, 0)])
+    rows, columns = x.shape[1:3]
+    with np.errstate(invalid="ignore", over="ignore"):
+        placed = taps[49] + sum(
+            taps[tap] * padded[:, tap // 7 : tap // 7 + rows, tap % 7 : tap % 7 + columns] for tap in range(49)
+        )
+        placed = placed.astype(np.float16).astype(np.float32)
+        widen, narrow = (one.astype(np.float32) for one in layers)
+        wide = placed @ widen[:, :HEAD].T + widen[:, HEAD]
+        share = np.frompyfunc(math.erfc, 1, 1)(wide * -(2**-0.5)).astype(np.float32) / 2
+        return x + (wide * share).astype(np.float16).astype(np.float32) @ narrow.T + bias
+
+
+def disparity_step(picture, disparity, weight, bias):
+    """[B,H,W] from [B,H,W,36] and [B,H,W]; the weight [9,36]."""
+    padded = np.pad(picture.astype(np.float32), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    rows, columns = disparity.shape[1:]
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = (padded[:, tap // 3 : tap // 3 + rows, tap % 3 : tap % 3 + columns] for tap in range(9))
+        return disparity + (bias + sum(x @ by for x, by in zip(near, weight.astype(np.float32), strict=True)))
+
+
 def last(x, stored, fill=np.nan):
     """[B,C,...] with the channels last, padded: with NaN what nobody may read."""
     x = np.moveaxis(x, 1, -1)
@@ -236,6 +264,17 @@ def run_twin(name, arrays, numbers, images):
         sums = first(sums, images, -(-pixels // chunk), 2, shape[-1])
         residual = first(halves[2], *shape) if name.endswith("_add") else np.zeros(1)
         result = instance_norm(first(halves[0], *shape), sums, residual, chunk, slope, channels)
+    elif name in ("wide_block", "disparity_step"):
+        shape = images, *numbers[:2]
+        picture = first(halves[0], *shape, HEAD_STORED)[..., :HEAD]
+        if name == "disparity_step":
+            disparity, bias = (one[: one.size // 4 * 4].view(np.float32) for one in (arrays[1], arrays[3]))
+            stepped = disparity_step(picture, first(disparity, *shape), unpacked_taps(halves[2]), bias[0])
+            arrays[-1][: stepped.nbytes].view(np.float32)[...] = stepped.reshape(-1)
+            return
+        taps, bias = (one.view(np.float32) for one in (arrays[1], arrays[3]))
+        made = wide_block(picture, first(taps, 50, HEAD), unpacked_layers(halves[2]), bias[:HEAD])
+        result = last(np.moveaxis(made, -1, 1), HEAD_STORED, 0)
     else:
         pixels, area, columns = numbers
         grid = pixels // area, area // columns, columns
@@ -283,3 +322,35 @@ def of_window(rows):
     """The classifier's weight [28,3,3,3] from what the kernel's tensor cores take, [32,32]: its rows are taps."""
     taps = rows.reshape(4, 8, STORED)[..., :CHANNELS]
     return np.concatenate([taps[:3], taps[3, :3, None]], 1).reshape(3, 3, 3, CHANNELS).transpose(3, 0, 1, 2)
+
+
+def of_lane(lane, words):
+    """Output, and input of each half of some words of a lane: 2 pair, 2 pair + 1, and those 8 further of the next."""
+    return lane // 4, (8 * np.arange(words)[:, None] + 2 * (lane % 4) + np.arange(2)).reshape(-1)
+
+
+def unpacked_layers(halves):
+    """[H,37] and [36,H] from [groups,5,32,8], of 16 hidden channels: two times 8 x 40, then five times 8 x 16."""
+    groups = halves.reshape(-1, 5, 32, 8).transpose(0, 2, 1, 3).reshape(-1, 32, 40)
+    widen, narrow = np.empty((len(groups), 2, 8, 40), np.float16), np.empty((5, 8, len(groups), 16), np.float16)
+    for lane in range(32):
+        output, inputs = of_lane(lane, 5)
+        for tile in range(2):
+            widen[:, tile, output, inputs] = groups[:, lane, 10 * tile : 10 * tile + 10]
+        output, inputs = of_lane(lane, 2)
+        for tile in range(5):
+            narrow[tile, output, :, inputs] = groups[:, lane, 20 + 4 * tile : 24 + 4 * tile].T
+    widen, narrow = widen.reshape(-1, 40), narrow.reshape(40, -1)
+    assert not widen[:, HEAD + 1 :].any()
+    assert not narrow[HEAD:].any()
+    return widen[:, : HEAD + 1], narrow[:HEAD]
+
+
+def unpacked_taps(halves):
+    """[9,36] from [10,32,2]."""
+    weight = np.empty((2, 8, 40), np.float16)
+    given = halves.reshape(2, 5, 32, 2)
+    for lane in range(32):
+        output, inputs = of_lane(lane, 5)
+        weight[:, output, inputs] = given[:, :, lane].reshape(2, -1)
+    return weight.reshape(16, 40)[:9, :HEAD]

@@ -13,6 +13,8 @@ from ffs_ros.engine import TensorSpec
 _PLANES, _STORED, _FEATURES, _PROJECTED, _EVIDENCE, _WRITTEN = 48, 32, 224, 12, 56, 64
 _SAMPLES = 2 * 9 * _STORED
 _FINER = 4
+_HEAD, _HEAD_STORED, _HEAD_TILE = 36, 40, 8
+_HIDDEN_AT_ONCE = 32
 
 
 class Launch(NamedTuple):
@@ -142,6 +144,32 @@ def _first_disparity(batch: int, rows: int, columns: int) -> Launch:
     )
 
 
+def _wide_block(batch: int, rows: int, columns: int, hidden: int) -> Launch:
+    """A block of the disparity head: depthwise 7x7, two linear layers with a GELU between them, and the sum."""
+    picture, groups = _halves(batch, rows, columns, _HEAD_STORED), 2 * _ceil(hidden, _HIDDEN_AT_ONCE)
+    return Launch(
+        [picture],
+        picture,
+        (_ceil(columns, _HEAD_TILE), _ceil(rows, _HEAD_TILE), batch),
+        128,
+        (rows, columns, groups),
+        (4 * 50 * _HEAD, groups * 32 * 80, 4 * _HEAD_STORED),
+    )
+
+
+def _disparity_step(batch: int, rows: int, columns: int) -> Launch:
+    """The last convolution of the disparity head, in fp32, plus the disparity."""
+    disparity = TensorSpec((batch, 1, rows, columns), np.dtype(np.float32))
+    return Launch(
+        [_halves(batch, rows, columns, _HEAD_STORED), disparity],
+        disparity,
+        (_ceil(columns, _HEAD_TILE), _ceil(rows, _HEAD_TILE), batch),
+        128,
+        (rows, columns),
+        (4 * 10 * 32, 4),
+    )
+
+
 _CHANNELS_AT_ONCE = 8
 _CHUNKS, _FEWEST_CHUNKS = 128, 16
 """Of all images and of one: enough blocks for all of a GPU, and few enough for each block of the norm to read."""
@@ -216,6 +244,8 @@ KERNELS = {
     "volume_convolution": Kernel(_volume_convolution, least=_VOLUME_SIZES),
     "volume_convolution_add": Kernel(partial(_volume_convolution, behind="add"), least=_VOLUME_SIZES),
     "volume_convolution_gated": Kernel(partial(_volume_convolution, behind="gated"), least=_VOLUME_SIZES),
+    "wide_block": Kernel(_wide_block, least=(1, 1, 1, 1)),
+    "disparity_step": Kernel(_disparity_step),
     "channel_sums": Kernel(_channel_sums, least=(1, 1, 1, 1)),
     "instance_norm": Kernel(_instance_norm, least=(1, 1, 1, 1, 0)),
     "instance_norm_add": Kernel(_instance_norm_add, least=(1, 1, 1, 1, 0)),

@@ -38,24 +38,32 @@ def run(
     Raises what ``failed`` makes when the runtime refuses.
     """
     newest = dict(addresses)
-    for part, plan, before, after in steps:
+    for step in steps:
+        part, plan, before, after = step
         carried: dict[str, int] = {}  # for this part alone: later ones read what was there before it
         for turn in range(part.repeat):
             written = {name: spare.get(name, at) if turn % 2 else at for name, at in addresses.items()}
             read = {**newest, **carried}
             for ready in before:
-                ready.enqueue(read, addresses[ready.call.writes])
+                _call(ready, read, written)
             for name in plan.inputs:
                 plan.at(name, read[name])
             for name in plan.outputs:
                 plan.at(name, written[name])
             if not plan.enqueue(stream):
                 raise failed()
-            made = {name: written[name] for name in plan.outputs}
+            read.update((name, written[name]) for name in plan.outputs)
             for ready in after:
-                ready.enqueue({**read, **made}, addresses[ready.call.writes])
-            newest.update(made)
+                _call(ready, read, written)
+            newest.update((name, written[name]) for name in step.outputs)
             carried = {name: written[output] for name, output in part.carried.items()}
+
+
+def _call(ready: Ready, read: dict[str, int], written: Mapping[str, int]) -> None:
+    """Enqueue a kernel; what it writes can be ``read`` then."""
+    name = ready.call.writes
+    ready.enqueue(read, written[name])
+    read[name] = written[name]
 
 
 def tensor_bytes(steps: Sequence[Step]) -> dict[str, int]:
@@ -97,22 +105,30 @@ def misfit(steps: Sequence[Step]) -> str | None:
     for call in (call for step in steps for call in step.part.calls):
         if call.writes not in read:
             return f"'{call.writes}', which kernel {call.kernel} writes, is read by none of them"
-    for part, plan, before, after in steps:
+    for step in steps:
+        part, plan, before, after = step
         for ready in before:
             if fault := _call_fault(ready, made):
                 return fault
         for name in plan.inputs:
             if name in later and made.get(name) != plan.specs[name]:
                 return f"'{name}', which part {part.name} reads, is not made before it as it reads it"
-        for name, output in part.carried.items():
-            known = name in plan.inputs and output in plan.outputs
-            if not known or plan.specs[name] != plan.specs[output]:
-                return f"'{output}', which part {part.name} carries to '{name}', is not made as it is read"
         made.update((name, plan.specs[name]) for name in plan.outputs)
         for ready in after:
             if fault := _call_fault(ready, made):
                 return fault
+        for name, output in part.carried.items():
+            wanted, known = _read_as(name, step), output in step.outputs and name not in step.outputs
+            if not wanted or not known or any(made[output] != spec for spec in wanted):
+                return f"'{output}', which part {part.name} carries to '{name}', is not made as it is read"
     return None
+
+
+def _read_as(name: str, step: Step) -> list[TensorSpec]:
+    """What a tensor is for each that reads it in a part, its plan or a kernel."""
+    of_calls = [pair for call in step.part.calls for pair in zip(call.reads, launch_of(call).reads, strict=True)]
+    of_plan = [(read, step.plan.specs[read]) for read in step.plan.inputs]
+    return [spec for read, spec in (*of_plan, *of_calls) if read == name]
 
 
 def _call_fault(ready: Ready, made: dict[str, TensorSpec]) -> str | None:

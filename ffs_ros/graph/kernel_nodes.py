@@ -1,4 +1,4 @@
-"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, volumes, disparities, pairs, look-up.
+"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, volumes, disparities, pairs, look-up, head.
 
 They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
 the graph that was exported, which every other runtime runs. The volumes and the evidence have here the shapes that they
@@ -14,6 +14,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ffs_ros.graph.disparity_nodes import with_first_disparity, with_upsampling
+from ffs_ros.graph.head_nodes import CHANNELS as HEAD_CHANNELS
+from ffs_ros.graph.head_nodes import LAST, HeadStep, head_steps
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
 from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS, norms
 from ffs_ros.graph.pair_nodes import with_all_pairs
@@ -31,6 +33,8 @@ LINEAR = {
     "all_pairs": (0,),
     "look_up_convc1": (0, 2),
     "convex_upsampling": (1,),
+    "wide_block": (),
+    "disparity_step": (1,),
     "channel_sums": (),
     "instance_norm": (1,),
     "instance_norm_add": (1,),
@@ -100,6 +104,7 @@ class _Rewrite:
                 evidence, TensorProto.FLOAT16, [batch, _WRITTEN, rows, columns]
             )
         self._put_norms()
+        self._put_heads(len(of_evidence))
         self._finish()
 
     def _readers(self, weight: str) -> list[onnx.NodeProto]:
@@ -235,6 +240,27 @@ class _Rewrite:
                 self._expect(norm.picture, TensorProto.FLOAT16, *shapes[0])
                 at = self.nodes.index(norm.last)
                 self.nodes[at : at + 1] = norm.kernels([batch, *place, channels], DOMAIN)
+
+    def _put_heads(self, iterations: int) -> None:
+        convs = self._readers(LAST)
+        found = [head_steps(conv, self.nodes, self.weights) for conv in convs]
+        if len(convs) != iterations or not all(found):
+            raise _NotThere
+        for step in (step for steps in found for step in steps):
+            self._put_step(step)
+
+    def _put_step(self, step: HeadStep) -> None:
+        batch, *place = self.size
+        picture, *disparity = step.reads
+        self._expect(picture, TensorProto.FLOAT16, batch, HEAD_CHANNELS, *place)
+        for name in disparity:
+            self._expect(name, TensorProto.FLOAT, batch, 1, *place)
+        for name, array in step.constants.items():
+            if name not in self.weights:
+                self.weights[name] = numpy_helper.from_array(array, name)
+                self.model.graph.initializer.append(self.weights[name])
+        at = self.nodes.index(step.last)
+        self.nodes[at : at + 1] = [step.node(self.size, DOMAIN)]
 
     def _read_inside(self, name: str, scope: str) -> set[str]:
         """What the nodes of a scope read from elsewhere to make a tensor."""

@@ -55,14 +55,14 @@ def norms(nodes: Iterable[onnx.NodeProto], weights: dict[str, onnx.TensorProto])
         if node.op_type != "Div" or (picture := _normed(node, makers, weights)) is None:
             continue
         lowered = _only_reader(node, readers)
-        if lowered is None or lowered.op_type != "Cast" or _attributes(lowered).get("to") != TensorProto.FLOAT16:
+        if lowered is None or lowered.op_type != "Cast" or attributes(lowered).get("to") != TensorProto.FLOAT16:
             continue
         after, residual = _only_reader(lowered, readers), None
         if after is not None and after.op_type == "Add":
             (residual,) = {*after.input} - {*lowered.output}
             after = _only_reader(after, readers)
         if after is not None and after.op_type in ("Relu", "LeakyRelu"):
-            slope = _THOUSANDTHS * (_attributes(after).get("alpha", 0.01) if after.op_type == "LeakyRelu" else 0.0)
+            slope = _THOUSANDTHS * (attributes(after).get("alpha", 0.01) if after.op_type == "LeakyRelu" else 0.0)
             if abs(slope - round(slope)) < 1e-3:  # as a float32 that is written in decimals
                 found.append(Norm(picture, residual, round(slope), after))
     return found
@@ -77,7 +77,7 @@ def _normed(
         maker = makers.get(name)
         if maker is None or maker.op_type != kind:
             raise KeyError
-        if kind == "ReduceMean" and _attributes(maker) != {"axes": [2, 3], "keepdims": 1}:
+        if kind == "ReduceMean" and attributes(maker) != {"axes": [2, 3], "keepdims": 1}:
             raise KeyError
         return list(maker.input)
 
@@ -99,5 +99,6 @@ def _only_reader(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]])
     return found[0] if len(found) == 1 else None
 
 
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """By their names."""
     return {one.name: helper.get_attribute_value(one) for one in node.attribute}

@@ -22,10 +22,12 @@ from ffs_ros.engine.kernel_launches import KERNELS  # noqa: E402
 from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
 from ffs_ros.graph.disparity_nodes import of_taps  # noqa: E402
 from ffs_ros.graph.filtering import basic, first_disparity, gated  # noqa: E402
+from ffs_ros.graph.head_nodes import packed_layers, packed_taps  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
 from ffs_ros.graph.layers import conv, instance_norm  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
 from ffs_ros.graph.model import IR_VERSION  # noqa: E402
+from ffs_ros.graph.recurrent import correction, wide_block  # noqa: E402
 from ffs_ros.graph.resampling import four_times_finer  # noqa: E402
 from ffs_ros.graph.upsampling import weighted_mean  # noqa: E402
 from ffs_ros.graph.volume import all_pairs, cost_volume  # noqa: E402
@@ -77,13 +79,26 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 50, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 60, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
     """The twin takes it apart by lanes, as PTX's manual says."""
     weight = RANDOM.normal(size=(56, twins.SAMPLES)).astype(np.float16)
     np.testing.assert_array_equal(twins.unpacked(packed(weight)), weight)
+
+
+@pytest.mark.parametrize(("hidden", "padded"), [(212, 224), (244, 256), (1, 32)])
+def test_the_packed_layers_of_the_head_are_its_layers(hidden: int, padded: int) -> None:
+    """Likewise; what fills the hidden channels up is zero."""
+    widen, narrow = (RANDOM.normal(size=shape).astype(np.float16) for shape in ((hidden, 37), (36, hidden)))
+    halves = packed_layers(widen[:, :36], widen[:, 36], narrow)
+    assert halves.nbytes == KERNELS["wide_block"].launch(1, 1, 1, hidden).constant_bytes[1]
+    found = twins.unpacked_layers(halves.reshape(-1))
+    np.testing.assert_array_equal(found[0], np.pad(widen, [(0, padded - hidden), (0, 0)]))
+    np.testing.assert_array_equal(found[1], np.pad(narrow, [(0, 0), (0, padded - hidden)]))
+    taps = RANDOM.normal(size=(36, 3, 3)).astype(np.float16)
+    np.testing.assert_array_equal(twins.unpacked_taps(packed_taps(taps).reshape(-1)), taps.reshape(36, 9).T)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -229,6 +244,56 @@ def neutral_norm(name: str, channels: int) -> dict[str, np.ndarray]:
     weights = {one: np.zeros(channels, np.float32) for one in ("bias", "running_mean")}
     weights |= {one: np.ones(channels, np.float32) for one in ("weight", "running_var")}
     return {f"{name}.{one}": array for one, array in weights.items()}
+
+
+HEAD = "update_block.disp_head.conv"
+
+
+def head_weights(block: int, hidden: int) -> dict[str, np.ndarray]:
+    """Of one wide block."""
+    shapes = {
+        "dwconv.weight": (36, 1, 7, 7), "dwconv.bias": (36,), "pwconv1.weight": (hidden, 36), "pwconv1.bias": (hidden,),
+        "pwconv2.weight": (36, hidden), "pwconv2.bias": (36,), "gamma": (36,),
+    }  # fmt: skip
+    weights = {f"{HEAD}.{block}.{name}": 0.1 * normal(*shape) for name, shape in shapes.items()}
+    weights[f"{HEAD}.{block}.gamma"] *= 10
+    return weights
+
+
+@pytest.mark.parametrize("size", [(2, 5, 11), (1, 1, 3)])
+def test_the_twin_of_the_wide_block_is_the_graph(size: tuple[int, int, int], run_nodes: Any) -> None:
+    """In fp32, but for what the twin rounds to halves as the kernel does."""
+    name, picture = f"{HEAD}.2", normal(*size, 36)
+    weights = head_weights(2, 50)
+    found = run_nodes(
+        lambda b, x: b.add(x, wide_block(b, x, name)), weights, {"picture": picture.transpose(0, 3, 1, 2)}
+    )
+    of = {key.removeprefix(f"{name}."): array for key, array in weights.items()}
+    taps = np.concatenate([of["dwconv.weight"].reshape(36, 49).T, of["dwconv.bias"][None]])
+    widen = np.concatenate([of["pwconv1.weight"], of["pwconv1.bias"][:, None]], 1)
+    narrow = of["gamma"][:, None] * of["pwconv2.weight"]
+    expected = twins.wide_block(picture, taps, (widen, narrow), of["gamma"] * of["pwconv2.bias"])
+    np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=2e-3)
+    assert np.abs(expected - picture).mean() > 0.05
+
+
+def test_the_twin_of_the_disparity_step_is_the_graph(run_nodes: Any) -> None:
+    """Behind the head's other layers, of which the blocks do nothing here."""
+    hidden, disparity = normal(2, 60, 5, 11), 20 + normal(2, 5, 11)
+    weights = {
+        **head_weights(2, 4), **head_weights(3, 4),
+        f"{HEAD}.0.weight": normal(36, 60, 3, 3), f"{HEAD}.0.bias": normal(36),
+        f"{HEAD}.4.weight": normal(1, 36, 3, 3), f"{HEAD}.4.bias": normal(1),
+    }  # fmt: skip
+    for block in (2, 3):
+        weights[f"{HEAD}.{block}.gamma"] *= 0
+    first = run_nodes(lambda b, x: b.relu(conv(b, x, f"{HEAD}.0")), weights, {"hidden": hidden})
+    found = run_nodes(
+        lambda b, d, h: b.add(d, correction(b, h)), weights, {"disparity": disparity[:, None], "hidden": hidden}
+    )
+    weight = weights[f"{HEAD}.4.weight"].reshape(36, 9).T
+    expected = twins.disparity_step(first.transpose(0, 2, 3, 1), disparity, weight, weights[f"{HEAD}.4.bias"])
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5, atol=1e-3)
 
 
 def normal(*shape: int) -> np.ndarray:

@@ -32,6 +32,7 @@ from ffs_ros.errors import EngineError
 
 pytest.importorskip("onnx")
 from ffs_ros.graph.disparity_nodes import of_taps
+from ffs_ros.graph.head_nodes import packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -285,6 +286,27 @@ def test_a_kernel_is_right(name: str) -> None:
         gpu.close()
 
 
+def constants_of(name: str, rng: np.random.Generator) -> list[np.ndarray]:
+    """Of a kernel for the size that ``check_kernel`` takes."""
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    hidden = twins.size_of("wide_block", 1, 1, 1)[-1]
+    if name.startswith("volume_convolution"):
+        return [packed_convolution(normal(28, 32, 3, 3, 3) / 30), packed_bias(normal(28))]
+    return {
+        "first_disparity": [of_taps(normal(1, 28, 3, 3, 3) / 9)],
+        "look_up_convc1": [packed(normal(56, twins.SAMPLES) / 30), normal(56)],
+        "wide_block": [
+            normal(50, 36) / 10,
+            packed_layers(normal(hidden, 36) / 5, normal(hidden), normal(36, hidden) / 5),
+            normal(40),
+        ],
+        "disparity_step": [packed_taps(normal(36, 3, 3)), normal(1)],
+    }.get(name, [])
+
+
 def check_kernel(gpu: Any, name: str) -> None:
     rng, size = np.random.default_rng(3), (2, 3, 37)
     size = twins.size_of(name, *size)
@@ -292,13 +314,7 @@ def check_kernel(gpu: Any, name: str) -> None:
     given = [rng.normal(size=spec.shape).astype(spec.dtype) for spec in launch.reads]
     if name.startswith("instance_norm"):
         given[1] = np.abs(given[1])  # squares are
-    constants = [packed(rng.normal(size=(56, twins.SAMPLES)) / 30), rng.normal(size=56).astype(np.float32)]
-    if name == "first_disparity":
-        constants = [of_taps(rng.normal(size=(1, 28, 3, 3, 3)) / 9)]
-    constants = constants[: len(launch.constant_bytes)]
-    if name.startswith("volume_convolution"):
-        weight = rng.normal(size=(28, 32, 3, 3, 3)) / 30
-        constants = [packed_convolution(weight), packed_bias(rng.normal(size=28))]
+    constants = constants_of(name, rng)
     names = [f"given {index}" for index in range(len(given))]
     with gpu.current():
         ready = Ready(gpu, *prepared(name, names, "made", size, [one.tobytes() for one in constants]))

@@ -49,6 +49,7 @@ AFTER = {
         "four_times_finer", "volume_convolution", "volume_convolution", "volume_convolution_add", "first_disparity",
     ],
     "upsampling": ["convex_upsampling"],
+    "iteration": ["wide_block", "wide_block", "disparity_step"],
 }  # fmt: skip
 CALLED = [name for part in BEFORE for name in (*BEFORE[part], *AFTER.get(part, []))]
 
@@ -88,6 +89,7 @@ class GpuOfCompiledKernels(FakeGpu):
         module = Module(self.stream, ptx, name, self.library)
 
         def start(grid: Sequence[int], threads: int, addresses: Sequence[int], numbers: Sequence[int]) -> None:
+            assert addresses[-1] not in addresses[:-1], "reads what it writes"
             places = [FakeGpu.memory[address].ctypes.data for address in addresses]
             self.do(lambda: module.start(grid, threads, places, numbers))
 

@@ -13,6 +13,7 @@ from kernel_twins import PLANES, SAMPLES, STORED, close, last
 
 from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.disparity_nodes import of_taps
+from ffs_ros.graph.head_nodes import packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -185,6 +186,31 @@ def convolution_case(gpu, kind, batch, planes, rows, columns, slope, blocks):
     gpu.free()
 
 
+def head_case(gpu, batch, rows, columns, hidden):
+    """Both kernels: pixels that are NaN, the largest and zero, and whatever fills channels up."""
+    size, channels = (batch, rows, columns), twins.HEAD
+    picture = np.moveaxis(halves(*size, channels, scale=2), -1, 1)
+    picture[0, :, 0, 0], picture[-1, 3, -1, -1], picture[-1, 35, rows // 2, -1] = 0, np.nan, np.nan
+    taps, bias = (0.1 * RANDOM.normal(size=n).astype(np.float32) for n in ((50, channels), channels))
+    widen, narrow = halves(hidden, channels + 1, scale=0.2), halves(channels, hidden, scale=0.1)
+    packed_both = packed_layers(widen[:, :-1], widen[:, -1], narrow)
+    padded_bias = np.pad(bias, (0, twins.HEAD_STORED - channels), constant_values=np.nan)
+    given = last(picture, twins.HEAD_STORED)
+    found = launched(gpu, "wide_block", (*size, hidden), given, taps, packed_both, padded_bias)
+    wanted = twins.wide_block(given[..., :channels], taps, (widen, narrow), bias)
+    problem = close(found[..., :channels], wanted, 2e-3)  # a half in between may be the next one
+    problem = problem or ("what fills up is not zero" if found[..., channels:].any() else "")
+    report(f"wide_block {batch}x{rows}x{columns}x{hidden}", problem)
+
+    picture[0, 7, 0, 0] = 65504
+    given, disparity, weight = last(picture, twins.HEAD_STORED), disparities(*size), halves(channels, 3, 3, scale=0.1)
+    bias = bias[:1]
+    found = launched(gpu, "disparity_step", size, given, disparity[:, None], packed_taps(weight), bias)[:, 0]
+    wanted = twins.disparity_step(given[..., :channels], disparity, weight.reshape(channels, -1).T, bias)
+    report(f"disparity_step {batch}x{rows}x{columns}", close(found, wanted, 1e-5, 1e-6))
+    gpu.free()
+
+
 def main():
     gpu = Device()
     for size in (
@@ -208,6 +234,8 @@ def main():
         look_up_case(gpu, *size)
     for size in ((1, 8, 9, 16, 0), (2, 31, 40, 44, 10), (1, 1, 3, 8, 0), (2, 20, 37, 296, 0), (1, 150, 40, 12, 10)):
         norm_case(gpu, *size)
+    for size in ((1, 8, 8, 212), (2, 13, 19, 244), (1, 1, 1, 1), (1, 17, 9, 33), (3, 2, 24, 64)):
+        head_case(gpu, *size)
     sys.exit(1 if failures else 0)
 
 

@@ -21,6 +21,7 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 #include "channel_sums.cu"
 #include "convex_upsampling.cu"
 #include "cost_volume.cu"
+#include "disparity_step.cu"
 #include "first_disparity.cu"
 #include "four_times_finer.cu"
 #include "instance_norm.cu"
@@ -29,6 +30,7 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 #include "volume_convolution.cu"
 #include "volume_convolution_add.cu"
 #include "volume_convolution_gated.cu"
+#include "wide_block.cu"
 
 namespace {
 
@@ -125,6 +127,7 @@ std::map<std::string, Kernel> kernels = {
     KERNEL(channel_sums),
     KERNEL(convex_upsampling),
     KERNEL(cost_volume),
+    KERNEL(disparity_step),
     KERNEL(first_disparity),
     KERNEL(four_times_finer),
     KERNEL(instance_norm),
@@ -133,6 +136,7 @@ std::map<std::string, Kernel> kernels = {
     KERNEL(volume_convolution),
     KERNEL(volume_convolution_add),
     KERNEL(volume_convolution_gated),
+    KERNEL(wide_block),
 };
 
 struct Span {
@@ -169,6 +173,9 @@ void multiply_add(float (&sum)[4], const unsigned (&a)[4], Four b) {
     }
     __syncthreads();
     for (int i = 0; i < 4; ++i) sum[i] += added[i];
+}
+void multiply_add(float (&sum)[4], const unsigned (&a)[2], unsigned b) {
+    multiply_add(sum, {a[0], a[1], 0, 0}, {{b, 0}});
 }
 
 // Likewise.

@@ -21,6 +21,7 @@ from kernel_twins import PLANES, SAMPLES, STORED, close
 
 from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.disparity_nodes import of_taps
+from ffs_ros.graph.head_nodes import packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -65,7 +66,7 @@ class Bench:
                 self.gpu.flush(self.flushed, FLUSHED)
             self.gpu.synchronize()
 
-    def run(self, what, name, size, given, expected, nbytes, timed, absolute=1e-6):
+    def run(self, what, name, size, given, expected, nbytes, timed, absolute=1e-6, relative=2.0**-11 * 1.01):
         """Launch once and compare; then, if wanted, often."""
         gpu, kernel, launch = self.gpu, self.gpu.kernel(name), KERNELS[name].launch(*size)
         into = gpu.buffer(launch.writes.dtype.itemsize * int(np.prod(launch.writes.shape)))
@@ -75,7 +76,7 @@ class Bench:
             kernel.start(launch.grid, launch.threads, addresses, launch.numbers)
 
         start()
-        problem = close(gpu.down(into, launch.writes.shape, launch.writes.dtype), expected, absolute)
+        problem = close(gpu.down(into, launch.writes.shape, launch.writes.dtype), expected, absolute, relative)
         print(f"  {'FAILED ' + problem if problem else 'right':<12} {what} {size}", flush=True)
         failures.extend([what] if problem else [])
         if timed:
@@ -155,6 +156,24 @@ class Bench:
             nbytes = 2 * volume.nbytes + sum(one.nbytes for one in beside.values())
             self.run(name, name, (*shape, 10), (volume, *beside.values(), *constants), wanted, nbytes, timed, 2e-2)
 
+    def head(self, batch, rows, columns, timed):
+        """Both wide blocks and what follows them."""
+        size, pixels, channels = (batch, rows, columns), batch * rows * columns, twins.HEAD
+        picture = np.concatenate([halves(*size, channels), np.full((*size, 4), np.nan, np.float16)], -1)
+        for hidden in (212, 244):
+            taps, bias = (0.1 * RANDOM.standard_normal(n, np.float32) for n in ((50, channels), twins.HEAD_STORED))
+            widen, narrow = halves(hidden, channels + 1, scale=0.1), halves(channels, hidden, scale=0.05)
+            given = picture, taps, packed_layers(widen[:, :-1], widen[:, -1], narrow), bias
+            wanted = twins.wide_block(picture[..., :channels], taps, (widen, narrow), bias[:channels])
+            wanted = twins.last(np.moveaxis(wanted, -1, 1), twins.HEAD_STORED, 0)
+            self.run(f"wide_block, {hidden}", "wide_block", (*size, hidden), given, wanted, 160 * pixels, timed, 2e-3)
+        disparity, weight, bias = scene(*size), halves(channels, 3, 3, scale=0.1), np.float32([0.1])
+        wanted = twins.disparity_step(picture[..., :channels], disparity, weight.reshape(channels, 9).T, bias)
+        given = picture, disparity, packed_taps(weight), bias
+        self.run(
+            "disparity_step", "disparity_step", size, given, wanted[:, None], 88 * pixels, timed, 1e-5, 1e-6
+        )  # fmt: skip
+
     def norm(self, batch, rows, columns, channels, timed):
         """Both kernels, with a residual and without."""
         size, stored = (batch, rows, columns, channels), -(-channels // 8) * 8
@@ -177,10 +196,12 @@ def main():
     bench = Bench()
     for size in ((2, 3, 37), (1, 2, 8), (2, 2, 160)):
         bench.all(*size, timed=False)
+        bench.head(*size, timed=False)
         bench.norm(*size, 44, timed=False)
     for columns in (160, 184):
         print(f"480x{4 * columns}, batch 1")
         bench.all(1, 120, columns, timed=True)
+        bench.head(1, 120, columns, timed=True)
     for size in NORMED:
         bench.norm(*size, timed=True)
     print("FAILED: " + ", ".join(failures) if failures else "all right")

@@ -31,6 +31,8 @@ class FakeGpu:
     """Buffers, on the GPU and pinned, that nobody has freed."""
     kernels: list[str] = []  # noqa: RUF012
     """Those that were loaded."""
+    broken = ""
+    """The kernel that makes NaN of everything."""
 
     def __init__(self, name: str = "Fake GPU", free: int = 10**9, records: bool = True) -> None:
         self.name, self.compute_capability, self.stream = name, "9.0", 7
@@ -137,7 +139,14 @@ class FakeGpu:
         def start(grid: Sequence[int], threads: int, addresses: Sequence[int], numbers: Sequence[int]) -> None:
             assert addresses[-1] not in addresses[:-1], "reads what it writes"
             arrays = [FakeGpu.memory[address] for address in addresses]
-            self.do(lambda: run_twin(name, arrays, numbers, grid[2]))
+
+            def run() -> None:
+                if name == FakeGpu.broken:
+                    arrays[-1].fill(0xFF)  # NaN
+                else:
+                    run_twin(name, arrays, numbers, grid[2])
+
+            self.do(run)
 
         return start
 

@@ -133,6 +133,54 @@ def convolution(volume, weight, bias, slope, residual=0, gate=1):
     return y.astype(np.float32)
 
 
+def head_attention(volume, weights):
+    """[B,12,H,W,32] from the same, of whose channels 28 are read; ``weights`` as the kernel has them."""
+    shapes = [(28, 84), 84, (28, 28), 28, 28, 28, (112, 28), 112, (112, 28), 28, 28, 28, (12, 1, 1, 28)]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    parts = [part.reshape(shape) for part, shape in zip(np.split(weights, ends[:-1]), shapes, strict=True)]
+    (projection, projection_bias, output, output_bias, scale, shift, widen, widen_bias, narrow, narrow_bias, last_scale,
+     last_shift, position) = parts  # fmt: skip
+
+    def normed(x):
+        centred = x - x.mean(-1, keepdims=True)
+        return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+
+    with np.errstate(invalid="ignore"):
+        x = volume[..., :28].astype(np.float32) + position
+        query, key, value = np.moveaxis((x @ projection + projection_bias).reshape(*x.shape[:-1], 3, 4, 7), -3, 0)
+        score = query @ key.swapaxes(-1, -2)
+        score = np.exp(score - score.max(-1, keepdims=True))
+        mixed = (score / score.sum(-1, keepdims=True)) @ value
+        x = normed(x + mixed.reshape(x.shape) @ output + output_bias) * scale + shift
+        y = x @ widen.T + widen_bias
+        y = 0.5 * y * (1 + erf(y / np.sqrt(np.float32(2))))
+        y = normed(x + y @ narrow + narrow_bias) * last_scale + last_shift
+    return np.concatenate([y, np.zeros((*y.shape[:-1], 4))], -1).astype(np.float32)
+
+
+erf = np.vectorize(math.erf, otypes=[np.float32])
+
+
+def gru_input(seen, hidden):
+    """[P,160] from [P,104], of which 100 count, and [P,64], of which 60 do."""
+    return np.concatenate([seen[:, :100], hidden[:, :60]], 1)
+
+
+def gru_reset(gates, joined):
+    """[P,160] from [P,120] and [P,160]."""
+    return np.concatenate([gates[:, 60:].astype(np.float32) * joined[:, 100:], joined[:, :100]], 1)
+
+
+def gru_output(small_gates, small_candidates, large_gates, large_candidates, hidden, attention):
+    """[P,64] from gates [P,120], candidates and hidden state [P,64], of all of which 60 are read, and attention [P]."""
+    before, weight = hidden[:, :60].astype(np.float32), attention.astype(np.float32)[:, None]
+    small, large = (
+        before + gates[:, :60].astype(np.float32) * (candidates[:, :60].astype(np.float32) - before)
+        for gates, candidates in ((small_gates, small_candidates), (large_gates, large_candidates))
+    )
+    return np.pad(large + weight * (small - large), [(0, 0), (0, 4)])
+
+
 def channel_sums(picture, chunk):
     """[N,chunks,2,C] from [N,H,W,C]: means and sums of squared deviations of so many places."""
     places = picture.astype(np.float64).reshape(len(picture), -1, picture.shape[-1])
@@ -229,6 +277,19 @@ def run_twin(name, arrays, numbers, images):
         given = [first(one, batch, *shape) for one, shape in zip(halves, shapes)]  # noqa: B905 (not what it writes)
         found = finer(*(np.moveaxis(one[..., :CHANNELS], -1, 1) for one in given))
         result = last(found, STORED, 0)
+    elif name == "head_attention":
+        places, area = numbers
+        result = head_attention(
+            first(halves[0], places // area // 12, 12, area, 1, STORED), arrays[1][: 4 * 10108].view(np.float32)
+        )
+    elif name.startswith("gru_"):
+        channels, twin = {
+            "gru_input": ((104, 64), gru_input),
+            "gru_reset": ((120, 160), gru_reset),
+            "gru_output": ((120, 64, 120, 64, 64, 1), gru_output),
+        }[name]
+        given = [first(one, numbers[0], many) for one, many in zip(halves, channels)]  # noqa: B905 (not what it writes)
+        result = twin(*given[:5], *(one[:, 0] for one in given[5:]))
     elif name.startswith("volume_convolution"):
         batch, planes, rows, columns, slope = numbers
         of_gate = 1 if name.endswith("_gated") else planes

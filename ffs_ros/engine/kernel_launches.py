@@ -105,6 +105,45 @@ def _convex_upsampling(batch: int, rows: int, columns: int) -> Launch:
     )
 
 
+_ATTENTION_THREADS, _ATTENTION_WEIGHTS = 64, 10108
+
+
+def _head_attention(batch: int, rows: int, columns: int) -> Launch:
+    """The transformer layer on the volume at 1/16."""
+    volume, places = (
+        _halves(batch, _PLANES // _FINER, rows, columns, _STORED),
+        batch * _PLANES // _FINER * rows * columns,
+    )
+    return Launch(
+        [volume],
+        volume,
+        (_ceil(places, _ATTENTION_THREADS), 1, 1),
+        _ATTENTION_THREADS,
+        (places, rows * columns),
+        (4 * _ATTENTION_WEIGHTS,),
+    )
+
+
+_HIDDEN, _DRIVE = 60, 100
+_GRU_THREADS = 256
+
+
+def _gru(batch: int, rows: int, columns: int, reads: tuple[int, ...], writes: int, maps: int = 0) -> Launch:
+    """What stands between the convolutions of the GRUs, on so many channels; ``maps`` of one channel behind them."""
+
+    def picture(channels: int) -> TensorSpec:
+        return _halves(batch, rows, columns, _ceil(channels, _CHANNELS_AT_ONCE) * _CHANNELS_AT_ONCE)
+
+    places, made = batch * rows * columns, picture(writes)
+    return Launch(
+        [*map(picture, reads), *[_halves(batch, 1, rows, columns)] * maps],
+        made,
+        (_ceil(places * made.shape[-1] // 4, _GRU_THREADS), 1, 1),  # type: ignore[operator]
+        _GRU_THREADS,
+        (places,),
+    )
+
+
 _CONVOLUTION_TILE, _CONVOLUTION_THREADS = (8, 16), 128
 _CONVOLUTION_BLOCKS = 396
 """Three for each processor of a large GPU, which have as much to do each; small ones take them in turns."""
@@ -241,6 +280,10 @@ KERNELS = {
     "all_pairs": Kernel(_all_pairs),
     "look_up_convc1": Kernel(_look_up_convc1),
     "convex_upsampling": Kernel(_convex_upsampling),
+    "head_attention": Kernel(_head_attention),
+    "gru_input": Kernel(partial(_gru, reads=(_DRIVE, _HIDDEN), writes=_DRIVE + _HIDDEN)),
+    "gru_reset": Kernel(partial(_gru, reads=(2 * _HIDDEN, _DRIVE + _HIDDEN), writes=_DRIVE + _HIDDEN)),
+    "gru_output": Kernel(partial(_gru, reads=(*(2 * _HIDDEN, _HIDDEN) * 2, _HIDDEN), writes=_HIDDEN, maps=1)),
     "volume_convolution": Kernel(_volume_convolution, least=_VOLUME_SIZES),
     "volume_convolution_add": Kernel(partial(_volume_convolution, behind="add"), least=_VOLUME_SIZES),
     "volume_convolution_gated": Kernel(partial(_volume_convolution, behind="gated"), least=_VOLUME_SIZES),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from ffs_ros.engine.trt_turns import Step
+from ffs_ros.engine.trt_turns import Step, loops
 
 
 def sharing(steps: Sequence[Step], nbytes: Mapping[str, int], kept: Collection[str]) -> list[list[str]]:
     """All tensors in groups, each of which needs the memory of its first and largest.
 
     ``kept`` lie alone: what is written before the first step, or read behind the last one. A tensor lives from the step
-    that makes it to the last that reads it, both in full, since a plan writes while it reads.
+    that makes it to the last that reads it, both in full, since a plan writes while it reads. Steps that run in turns
+    read again what is older than they, and what they carry.
     """
     lives: dict[str, tuple[int, int]] = {}
     for now, step in enumerate(steps):
@@ -19,6 +20,13 @@ def sharing(steps: Sequence[Step], nbytes: Mapping[str, int], kept: Collection[s
         for name in (*step.plan.inputs, *step.outputs, *(one for call in calls for one in call.reads)):
             begin, _ = lives.get(name, (now, now))
             lives[name] = begin, now
+    end = 0
+    for loop in loops(steps):
+        begin, end = end, end + len(loop)
+        carried = {*loop[0].part.carried.values()}
+        for name, (first, last) in lives.items():
+            if first < begin <= last or name in carried:
+                lives[name] = min(first, begin), max(last, end - 1)
     groups: list[list[str]] = []
     for name in sorted(nbytes, key=lambda one: -nbytes[one]):
         free = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from ffs_ros.engine.kernel_calls import Call, fault_of
@@ -15,9 +15,9 @@ class Part(NamedTuple):
     name: str
     nbytes: int
     repeat: int
-    """How often it runs in a row."""
+    """How often it runs: in a row, or in turns with its neighbours that carry the same."""
     carried: dict[str, str]
-    """Input -> the output of one run that it is in the next."""
+    """Input -> the output of one turn that it is in the next."""
     before: Sequence[Call] = ()
     """Kernels that run before the plan, each time."""
     after: Sequence[Call] = ()
@@ -48,6 +48,10 @@ def parts_from(notes: Sequence[dict[str, Any]], engine_bytes: int, iterations: i
             raise ValueError(f"part {part.name} runs {part.repeat} times and carries {part.carried}")
         for fault in filter(None, map(fault_of, part.calls)):
             raise ValueError(f"part {part.name} {fault}")
+    for part, following in pairwise(parts):
+        if part.carried and part.carried == following.carried and part.repeat != following.repeat:
+            times = f"{part.repeat} and {following.repeat}"
+            raise ValueError(f"parts {part.name} and {following.name} run in turns, {times}")
     if parts and sum(_lengths(parts)) != engine_bytes:
         raise ValueError("the parts do not make up the engine")
     if parts and iterations not in (None, max(part.repeat for part in parts)):

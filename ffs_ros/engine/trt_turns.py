@@ -26,6 +26,18 @@ class Step(NamedTuple):
         return [*self.plan.outputs, *(call.writes for call in self.part.calls)]
 
 
+def loops(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps, those together that run in turns: neighbours that carry the same."""
+    together: list[list[Step]] = []
+    for step in steps:
+        previous = together[-1][-1].part if together else None
+        if previous is not None and step.part.carried and step.part.carried == previous.carried:
+            together[-1].append(step)
+        else:
+            together.append([step])
+    return together
+
+
 def run(
     steps: Sequence[Step],
     addresses: Mapping[str, int],
@@ -38,25 +50,25 @@ def run(
     Raises what ``failed`` makes when the runtime refuses.
     """
     newest = dict(addresses)
-    for step in steps:
-        part, plan, before, after = step
-        carried: dict[str, int] = {}  # for this part alone: later ones read what was there before it
-        for turn in range(part.repeat):
+    for loop in loops(steps):
+        carried: dict[str, int] = {}  # for this loop alone: later ones read what was there before it
+        for turn in range(loop[0].part.repeat):
             written = {name: spare.get(name, at) if turn % 2 else at for name, at in addresses.items()}
-            read = {**newest, **carried}
-            for ready in before:
-                _call(ready, read, written)
-            for name in plan.inputs:
-                plan.at(name, read[name])
-            for name in plan.outputs:
-                plan.at(name, written[name])
-            if not plan.enqueue(stream):
-                raise failed()
-            read.update((name, written[name]) for name in plan.outputs)
-            for ready in after:
-                _call(ready, read, written)
-            newest.update((name, written[name]) for name in step.outputs)
-            carried = {name: written[output] for name, output in part.carried.items()}
+            for step in loop:
+                read = {**newest, **carried}
+                for ready in step.before:
+                    _call(ready, read, written)
+                for name in step.plan.inputs:
+                    step.plan.at(name, read[name])
+                for name in step.plan.outputs:
+                    step.plan.at(name, written[name])
+                if not step.plan.enqueue(stream):
+                    raise failed()
+                read.update((name, written[name]) for name in step.plan.outputs)
+                for ready in step.after:
+                    _call(ready, read, written)
+                newest.update((name, written[name]) for name in step.outputs)
+            carried = {name: written[output] for name, output in loop[0].part.carried.items()}
 
 
 def _call(ready: Ready, read: dict[str, int], written: Mapping[str, int]) -> None:
@@ -105,30 +117,32 @@ def misfit(steps: Sequence[Step]) -> str | None:
     for call in (call for step in steps for call in step.part.calls):
         if call.writes not in read:
             return f"'{call.writes}', which kernel {call.kernel} writes, is read by none of them"
-    for step in steps:
-        part, plan, before, after = step
-        for ready in before:
-            if fault := _call_fault(ready, made):
-                return fault
-        for name in plan.inputs:
-            if name in later and made.get(name) != plan.specs[name]:
-                return f"'{name}', which part {part.name} reads, is not made before it as it reads it"
-        made.update((name, plan.specs[name]) for name in plan.outputs)
-        for ready in after:
-            if fault := _call_fault(ready, made):
-                return fault
-        for name, output in part.carried.items():
-            wanted, known = _read_as(name, step), output in step.outputs and name not in step.outputs
+    for loop in loops(steps):
+        for part, plan, before, after in loop:
+            for ready in before:
+                if fault := _call_fault(ready, made):
+                    return fault
+            for name in plan.inputs:
+                if name in later and made.get(name) != plan.specs[name]:
+                    return f"'{name}', which part {part.name} reads, is not made before it as it reads it"
+            made.update((name, plan.specs[name]) for name in plan.outputs)
+            for ready in after:
+                if fault := _call_fault(ready, made):
+                    return fault
+        outputs = {name for step in loop for name in step.outputs}
+        for name, output in loop[0].part.carried.items():
+            wanted, known = _read_as(name, loop), output in outputs and name not in outputs
             if not wanted or not known or any(made[output] != spec for spec in wanted):
-                return f"'{output}', which part {part.name} carries to '{name}', is not made as it is read"
+                return f"'{output}', which part {loop[0].part.name} carries to '{name}', is not made as it is read"
     return None
 
 
-def _read_as(name: str, step: Step) -> list[TensorSpec]:
-    """What a tensor is for each that reads it in a part, its plan or a kernel."""
-    of_calls = [pair for call in step.part.calls for pair in zip(call.reads, launch_of(call).reads, strict=True)]
-    of_plan = [(read, step.plan.specs[read]) for read in step.plan.inputs]
-    return [spec for read, spec in (*of_plan, *of_calls) if read == name]
+def _read_as(name: str, steps: Sequence[Step]) -> list[TensorSpec]:
+    """What a tensor is for each that reads it in some parts, a plan or a kernel."""
+    calls = [call for step in steps for call in step.part.calls]
+    of_calls = [pair for call in calls for pair in zip(call.reads, launch_of(call).reads, strict=True)]
+    of_plans = [(read, step.plan.specs[read]) for step in steps for read in step.plan.inputs]
+    return [spec for read, spec in (*of_plans, *of_calls) if read == name]
 
 
 def _call_fault(ready: Ready, made: dict[str, TensorSpec]) -> str | None:

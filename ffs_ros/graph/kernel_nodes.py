@@ -1,4 +1,4 @@
-"""The steps of a graph of ours that CUDA kernels do faster, as nodes: norms, volumes, disparities, pairs, look-up, head.
+"""The steps of a graph of ours that CUDA kernels do faster, as nodes: volumes, disparities, look-up, norms, GRU, head.
 
 They belong into no file: ``parts_of`` takes them out again, as what runs between its parts. What they replace stays in
 the graph that was exported, which every other runtime runs. The volumes and the evidence have here the shapes that they
@@ -14,8 +14,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ffs_ros.graph.disparity_nodes import with_first_disparity, with_upsampling
+from ffs_ros.graph.gru_nodes import with_updates
+from ffs_ros.graph.head_attention_nodes import with_attention
 from ffs_ros.graph.head_nodes import CHANNELS as HEAD_CHANNELS
-from ffs_ros.graph.head_nodes import LAST, HeadStep, head_steps
+from ffs_ros.graph.head_nodes import LAST, head_steps
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
 from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS, norms
 from ffs_ros.graph.pair_nodes import with_all_pairs
@@ -35,6 +37,10 @@ LINEAR = {
     "convex_upsampling": (1,),
     "wide_block": (),
     "disparity_step": (1,),
+    "head_attention": (),
+    "gru_input": (),
+    "gru_reset": (),
+    "gru_output": (5,),
     "channel_sums": (),
     "instance_norm": (1,),
     "instance_norm_add": (1,),
@@ -84,8 +90,7 @@ class _Rewrite:
 
         self._move_projection(projected, features)
         concat = self.makers[cost]
-        self._put(cost, self._kernel("cost_volume", concat, [features, projected], cost))
-        self.nodes.remove(concat)
+        self.nodes[self.nodes.index(concat)] = self._kernel("cost_volume", concat, [features, projected], cost)
         self._put_finer()
         self.model.graph.initializer.extend(with_convolutions(self.nodes, self.weights, self._shape, DOMAIN))
         self._put_disparities()
@@ -103,6 +108,8 @@ class _Rewrite:
             self.types[evidence] = helper.make_tensor_value_info(
                 evidence, TensorProto.FLOAT16, [batch, _WRITTEN, rows, columns]
             )
+        with_updates(self.nodes, self._type, DOMAIN)
+        self.model.graph.initializer.extend(with_attention(self.nodes, self.weights, self._type, DOMAIN))
         self._put_norms()
         self._put_heads(len(of_evidence))
         self._finish()
@@ -147,8 +154,12 @@ class _Rewrite:
             raise _NotThere
         return [axis.dim_value for axis in axes]
 
+    def _type(self, name: str) -> tuple[int, list[int]]:
+        shape = self._shape(name)
+        return self.types[name].type.tensor_type.elem_type, shape
+
     def _expect(self, name: str, kind: int, *lengths: int) -> None:
-        if self._shape(name) != [*lengths] or self.types[name].type.tensor_type.elem_type != kind:
+        if self._type(name) != (kind, [*lengths]):
             raise _NotThere
 
     def _kernel(
@@ -246,21 +257,17 @@ class _Rewrite:
         found = [head_steps(conv, self.nodes, self.weights) for conv in convs]
         if len(convs) != iterations or not all(found):
             raise _NotThere
-        for step in (step for steps in found for step in steps):
-            self._put_step(step)
-
-    def _put_step(self, step: HeadStep) -> None:
         batch, *place = self.size
-        picture, *disparity = step.reads
-        self._expect(picture, TensorProto.FLOAT16, batch, HEAD_CHANNELS, *place)
-        for name in disparity:
-            self._expect(name, TensorProto.FLOAT, batch, 1, *place)
-        for name, array in step.constants.items():
-            if name not in self.weights:
-                self.weights[name] = numpy_helper.from_array(array, name)
-                self.model.graph.initializer.append(self.weights[name])
-        at = self.nodes.index(step.last)
-        self.nodes[at : at + 1] = [step.node(self.size, DOMAIN)]
+        for step in (step for steps in found for step in steps):
+            picture, *disparity = step.reads
+            self._expect(picture, TensorProto.FLOAT16, batch, HEAD_CHANNELS, *place)
+            for name in disparity:
+                self._expect(name, TensorProto.FLOAT, batch, 1, *place)
+            for name, array in step.constants.items():
+                if name not in self.weights:
+                    self.weights[name] = numpy_helper.from_array(array, name)
+                    self.model.graph.initializer.append(self.weights[name])
+            self.nodes[self.nodes.index(step.last)] = step.node(self.size, DOMAIN)
 
     def _read_inside(self, name: str, scope: str) -> set[str]:
         """What the nodes of a scope read from elsewhere to make a tensor."""

@@ -63,9 +63,9 @@ class GraphPart(NamedTuple):
     """The ONNX file."""
     nodes: int
     repeat: int = 1
-    """How often it runs in a row."""
+    """How often it runs: in a row, or in turns with its neighbours that carry the same."""
     carried: dict[str, str] = {}  # noqa: RUF012 (nobody writes into it)
-    """Input -> the output of one run that it is in the next."""
+    """Input -> the output of one turn that it is in the next."""
     before: tuple[KernelCall, ...] = ()
     """What runs before it, each time."""
     after: tuple[KernelCall, ...] = ()
@@ -152,7 +152,7 @@ class _Split:
             nodes = after if name == "upsampling" else self.nodes[name]
             again = len(self.iterations) if name == _ITERATION else 1
             in_turn = turns(nodes)
-            if not in_turn or (again > 1 and len(in_turn) > 1):
+            if not in_turn:
                 raise _NotOurs
             taken = carried if name == _ITERATION else {}
             wanted |= set(taken.values())

@@ -20,14 +20,17 @@ pytest.importorskip("onnxruntime")
 from ffs_ros.engine.kernel_calls import Call, fault_of, prepared, ptx_path, source_sha256  # noqa: E402
 from ffs_ros.engine.kernel_launches import KERNELS  # noqa: E402
 from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
+from ffs_ros.graph.context import Context  # noqa: E402
 from ffs_ros.graph.disparity_nodes import of_taps  # noqa: E402
 from ffs_ros.graph.filtering import basic, first_disparity, gated  # noqa: E402
+from ffs_ros.graph.head_attention import head_attention  # noqa: E402
+from ffs_ros.graph.head_attention_nodes import head_attentions  # noqa: E402
 from ffs_ros.graph.head_nodes import packed_layers, packed_taps  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
 from ffs_ros.graph.layers import conv, instance_norm  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
 from ffs_ros.graph.model import IR_VERSION  # noqa: E402
-from ffs_ros.graph.recurrent import correction, wide_block  # noqa: E402
+from ffs_ros.graph.recurrent import correction, updated, wide_block  # noqa: E402
 from ffs_ros.graph.resampling import four_times_finer  # noqa: E402
 from ffs_ros.graph.upsampling import weighted_mean  # noqa: E402
 from ffs_ros.graph.volume import all_pairs, cost_volume  # noqa: E402
@@ -79,7 +82,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 60, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 68, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -237,6 +240,68 @@ def test_the_twin_of_the_norm_is_the_graph(slope: int, added: bool, run_nodes: A
     sums = twins.channel_sums(picture, 20)
     expected = twins.instance_norm(picture, sums, residual * added, 20, slope, 24)
     np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=1e-5)
+
+
+def test_the_twin_of_the_attention_is_the_graph(run_nodes: Any) -> None:
+    """With the weights in the order in which the kernel takes them."""
+    name, volume = "sa.0", normal(2, 28, 12, 2, 3)
+    weights = {f"{name}.self_attn.{part}_proj.weight": normal(28, 28) / 4 for part in ("q", "k", "v", "out")}
+    weights |= {f"{name}.self_attn.{part}_proj.bias": normal(28) for part in ("q", "k", "v", "out")}
+    weights |= {f"{name}.norm{number}.{part}": normal(28) for number in (1, 2) for part in ("weight", "bias")}
+    weights |= {f"{name}.linear1.weight": normal(112, 28) / 4, f"{name}.linear1.bias": normal(112)}
+    weights |= {f"{name}.linear2.weight": normal(28, 112) / 4, f"{name}.linear2.bias": normal(28)}
+    packed: list[np.ndarray] = []
+
+    def part(b: Builder, volume: str) -> str:
+        result = head_attention(b, volume, name, (12, 2, 3))
+        (layer,) = head_attentions(b.nodes, {one.name: one for one in b.initializers()})
+        packed.append(layer.weights)
+        assert (layer.volume, list(layer.last.output)) == (volume, [result])
+        return result
+
+    found = run_nodes(part, weights, {"volume": volume})
+    expected = twins.head_attention(np.moveaxis(volume, 1, -1), packed[0])
+    np.testing.assert_allclose(np.moveaxis(found, 1, -1), expected[..., :28], atol=1e-4)
+
+
+def test_the_twins_of_the_gru_are_the_graph(run_nodes: Any) -> None:
+    """Between convolutions of random weights; the channels of the kernels lie last."""
+    units = [f"update_block.gru04.{size}_gru" for size in ("small", "large")]
+    weights = {
+        "update_block.gru04.conv1.0.weight": normal(168, 160, 1, 1) / 8,
+        "update_block.gru04.conv1.0.bias": normal(168),
+    }
+    for unit in units:
+        weights |= {f"{unit}.conv{gate}.weight": normal(60, 168, 1, 1) / 8 for gate in "zr"}
+        weights |= {f"{unit}.convq.weight": normal(60, 160, 1, 1) / 8}
+        weights |= {f"{unit}.conv{gate}.bias": normal(60) for gate in "zrq"}
+    weights["update_block.gru04.conv0.0.weight"] = normal(100, 97, 1, 1) / 8
+    feeds = {"hidden": normal(2, 60, 3, 5), "motion": normal(2, 50, 3, 5), "drive": normal(2, 100, 3, 5)}
+    feeds["attention"] = RANDOM.uniform(size=(2, 1, 3, 5)).astype(np.float32)
+
+    def part(b: Builder, hidden: str, motion: str, drive: str, attention: str) -> str:
+        return updated(b, hidden, motion, Context("", drive, attention))
+
+    found = run_nodes(part, weights, feeds)
+
+    def places(x: np.ndarray) -> np.ndarray:
+        return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+
+    def convolved(x: np.ndarray, name: str) -> np.ndarray:
+        return x @ weights[f"{name}.weight"][:, :, 0, 0].T + weights.get(f"{name}.bias", np.float32(0))
+
+    hidden = np.pad(places(feeds["hidden"]), [(0, 0), (0, 4)], constant_values=np.nan)
+    of_motion = weights["update_block.gru04.conv0.0.weight"][:, 48:, 0, 0]
+    of_motion = np.concatenate([of_motion, -of_motion[:, -1:]], 1)
+    seen = np.maximum(places(feeds["motion"]) @ of_motion.T + places(feeds["drive"]), 0)
+    joined = twins.gru_input(seen, hidden)
+    y = np.maximum(convolved(joined, "update_block.gru04.conv1.0"), 0)
+    given = []
+    for unit in units:
+        gates = 1 / (1 + np.exp(-np.concatenate([convolved(y, f"{unit}.conv{gate}") for gate in "zr"], 1)))
+        given += [gates, np.tanh(convolved(twins.gru_reset(gates, joined), f"{unit}.convq"))]
+    expected = twins.gru_output(*given, hidden, places(feeds["attention"])[:, 0])[:, :60]
+    np.testing.assert_allclose(places(found), expected, atol=1e-4)
 
 
 def neutral_norm(name: str, channels: int) -> dict[str, np.ndarray]:

@@ -13,14 +13,15 @@ from ffs_ros.engine.parts import Part
 from ffs_ros.engine.trt_turns import Step
 
 
-def step(reads: str, makes: str, before: str = "", after: str = "") -> Step:
-    """Tensors are letters; a kernel before or behind it is 'reads>makes'."""
+def step(reads: str, makes: str, before: str = "", after: str = "", carried: str = "") -> Step:
+    """Tensors are letters; a kernel before or behind it is 'reads>makes', and what it carries 'made>read'."""
     calls = [
         [Call("one", list(given.split(">")[0]), given.split(">")[1], [1], 1)] if given else []
         for given in (before, after)
     ]
     plan: Any = SimpleNamespace(inputs=list(reads), outputs=list(makes))
-    return Step(Part("part", 1, 1, {}, *calls), plan, [], [])
+    made, _, read = carried.partition(">")
+    return Step(Part("part", 1, 8 if carried else 1, {read: made} if carried else {}, *calls), plan, [], [])
 
 
 def groups(steps: list[Step], kept: str = "", **nbytes: int) -> set[str]:
@@ -59,3 +60,18 @@ def test_what_kernels_make_lives_from_then(when: str) -> None:
     made = {"before": step("k", "b", before="a>k"), "after": step("a", "b", after="b>k")}[when]
     found = groups([step("i", "a"), made, step("bk", "c"), step("c", "o")], "io")
     assert found == {"i", "o", "ac", "b", "k"}
+
+
+def test_steps_in_turns_read_again_what_is_older_than_they() -> None:
+    """What the first of them read is not where the last one writes, but free again behind them."""
+    turns = [step("ah", "b", carried="n>h"), step("b", "c", carried="n>h"), step("c", "n", carried="n>h")]
+    steps = [step("i", "ah"), *turns, step("n", "d"), step("d", "o")]
+    assert groups(steps, "io") == {"i", "o", "ad", "b", "c", "h", "n"}
+
+
+def test_what_steps_carry_lives_through_all_of_them() -> None:
+    """It is read in the next turn by a step that comes before the one that makes it; elsewhere b and n could share."""
+    turns = [step("h", "b", carried="n>h"), step("b", "c", carried="n>h"), step("c", "n", carried="n>h")]
+    assert groups([step("i", "h"), *turns, step("n", "o")], "io") == {"i", "o", "h", "n", "b", "c"}
+    alone = [step("h", "b"), step("b", "c"), step("c", "n")]
+    assert groups([step("i", "h"), *alone, step("n", "o")], "io") == {"i", "o", "ch", "bn"}

@@ -118,6 +118,11 @@ PARTS = [
         ("parts", [PARTS[0], {**PARTS[1], "carried": {}}], "runs 8 times and carries {}"),
         ("parts", [PARTS[0], {**PARTS[1], "carried": {"hidden": 1}}], "runs 8 times and carries"),
         ("parts", [PARTS[0], {**PARTS[1], "carried": ["hidden"]}], "runs 8 times and carries"),
+        (
+            "parts",
+            [*({**PARTS[1], "nbytes": 300, "repeat": repeat} for repeat in (8, 8, 4))],
+            "parts iteration and iteration run in turns, 8 and 4",
+        ),
         ("parts", [{**PARTS[0], "nbytes": 0}, {**PARTS[1], "nbytes": 900}], "part features has 0 bytes"),
         ("parts", [PARTS[0], {**PARTS[1], "nbytes": 499}], "the parts do not make up the engine"),
     ],

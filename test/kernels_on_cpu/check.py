@@ -211,8 +211,43 @@ def head_case(gpu, batch, rows, columns, hidden):
     gpu.free()
 
 
+def attention_case(gpu, batch, rows, columns):
+    """A place of nothing but one value, one of the largest, and NaN in what fills up and in a place."""
+    volume = last(halves(batch, 28, 12, rows, columns), STORED)
+    volume[0, 0, 0, 0, :28], volume[0, 1, 0, 0, :28], volume[-1, -1, -1, -1, 5] = 3, 60000, np.nan
+    weights = RANDOM.normal(size=10108).astype(np.float32) / 5
+    found = launched(gpu, "head_attention", (batch, rows, columns), volume, weights)
+    expected = twins.head_attention(volume, weights)
+    report(f"head_attention {batch}x{rows}x{columns}", close(found, expected, 2e-3))
+    gpu.free()
+
+
+def gru_case(gpu, batch, rows, columns):
+    """What fills up is NaN; a place of what is seen and of the hidden state too."""
+    size, places = (batch, rows, columns), batch * rows * columns
+    seen, hidden = (last(halves(places, many), -(-many // 8) * 8) for many in (100, 60))
+    gates, candidates = halves(2, places, 120), [last(halves(places, 60), 64) for _ in range(2)]
+    seen[0, 3], hidden[-1, 5], candidates[0][0, 7], gates[1, -1, 2] = np.nan, np.nan, np.inf, np.nan
+    attention = halves(places)
+    joined = np.ascontiguousarray(twins.gru_input(seen, hidden))
+    each = [value for pair in zip(gates, candidates, strict=True) for value in pair]
+    for name, given, twin in (
+        ("gru_input", (seen, hidden), twins.gru_input),
+        ("gru_reset", (gates[0], joined), twins.gru_reset),
+        ("gru_output", (*each, hidden, attention), twins.gru_output),
+    ):
+        with np.errstate(invalid="ignore"):
+            expected = twin(*given)
+        found = launched(gpu, name, size, *given)
+        report(f"{name} {batch}x{rows}x{columns}", close(found.reshape(expected.shape), expected))
+    gpu.free()
+
+
 def main():
     gpu = Device()
+    for size in ((1, 1, 1), (2, 3, 7)):
+        attention_case(gpu, *size)
+        gru_case(gpu, *size)
     for size in (
         ("", 1, 5, 3, 17, 10, 3),
         ("_add", 2, 2, 13, 5, 0, 3),

@@ -24,6 +24,10 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 #include "disparity_step.cu"
 #include "first_disparity.cu"
 #include "four_times_finer.cu"
+#include "gru_input.cu"
+#include "gru_output.cu"
+#include "gru_reset.cu"
+#include "head_attention.cu"
 #include "instance_norm.cu"
 #include "instance_norm_add.cu"
 #include "look_up_convc1.cu"
@@ -130,6 +134,10 @@ std::map<std::string, Kernel> kernels = {
     KERNEL(disparity_step),
     KERNEL(first_disparity),
     KERNEL(four_times_finer),
+    KERNEL(gru_input),
+    KERNEL(gru_output),
+    KERNEL(gru_reset),
+    KERNEL(head_attention),
     KERNEL(instance_norm),
     KERNEL(instance_norm_add),
     KERNEL(look_up_convc1),

@@ -131,6 +131,11 @@ class Bench:
         volume, pairs = halves(batch, 28, PLANES, rows, columns, scale=5), halves(batch, rows, columns, columns)
 
         self.convolutions(*size, volume, timed)
+        coarse = twins.last(halves(batch, 28, 12, -(-rows // 4), -(-columns // 4)), STORED)
+        weights = RANDOM.standard_normal(10108, np.float32) / 5
+        wanted, size_16 = twins.head_attention(coarse, weights), (batch, *coarse.shape[2:4])
+        self.run("head_attention", "head_attention", size_16, (coarse, weights), wanted, 2 * coarse.nbytes, timed, 5e-3)
+        self.gru(*size, timed)
 
         weight, bias = halves(56, SAMPLES, scale=0.05), RANDOM.standard_normal(56, np.float32)
         for kind in (scene, anything):
@@ -173,6 +178,22 @@ class Bench:
         self.run(
             "disparity_step", "disparity_step", size, given, wanted[:, None], 88 * pixels, timed, 1e-5, 1e-6
         )  # fmt: skip
+
+    def gru(self, batch, rows, columns, timed):
+        """What stands between its convolutions."""
+        places = batch * rows * columns
+        gates, candidates = (halves(2, places, many) for many in (120, 64))
+        seen, hidden, attention = halves(places, 104), halves(places, 64), halves(places)
+        joined = np.ascontiguousarray(twins.gru_input(seen, hidden))
+        each = [value for pair in zip(gates, candidates, strict=True) for value in pair]
+        for name, given, twin in (
+            ("gru_input", (seen, hidden), twins.gru_input),
+            ("gru_reset", (gates[0], joined), twins.gru_reset),
+            ("gru_output", (*each, hidden, attention), twins.gru_output),
+        ):
+            size, wanted = (batch, rows, columns), twin(*given)
+            nbytes = sum(one.nbytes for one in given) + 2 * wanted.size
+            self.run(name, name, size, given, wanted.reshape(*size, -1), nbytes, timed)
 
     def norm(self, batch, rows, columns, channels, timed):
         """Both kernels, with a residual and without."""

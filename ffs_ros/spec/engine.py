@@ -83,26 +83,22 @@ class EngineSpec(VerbSpec):
     def command(self) -> Command:
         """Raises SpecError when it does not say what to build."""
         block, notes = self.gen_trt_engine, self.notes_on_encryption()
-        for name, what in (("onnx_file", "the graph"), ("trt_engine", "the engine to write")):
-            if getattr(block, name) is None:
-                raise SpecError(
-                    f"gen_trt_engine.{name} is not given: name {what}, in the spec or as gen_trt_engine.{name}=FILE"
-                )
-        words = [str(block.onnx_file), "-o", str(block.trt_engine), "--precision", block.tensorrt.data_type.lower()]
+        graph, out = self.file("onnx_file", "the graph"), self.file("trt_engine", "the engine to write")
+        words = [graph, "-o", out, "--precision", block.tensorrt.data_type.lower()]
         if block.tensorrt.workspace_size is not None:
             words += ["--workspace", f"{_workspace_GiB(block.tensorrt.workspace_size, notes):g}"]
         if block.gpu_id:
             words += ["--gpu-index", str(block.gpu_id)]
-        for name, size in self._range().items():
+        for name, size in self._range(Path(graph)).items():
             words += [f"--{name}", size]
         if block.tensorrt.layers_precision:
             notes.append(
                 "gen_trt_engine.tensorrt.layers_precision is not taken over: layers that fp16 cannot hold are kept in "
                 "fp32 by what they compute, and the engine is compared with fp32 before it is installed"
             )
-        return Command(words, notes, Path(str(block.trt_engine)).parent)
+        return Command(words, notes, Path(out).parent)
 
-    def _range(self) -> dict[str, str]:
+    def _range(self, graph: Path) -> dict[str, str]:
         """``NxHxW`` by ``min``, ``opt`` and ``max``; empty where the graph itself says all."""
         block = self.gen_trt_engine
         sizes, tensorrt = block.sizes(), block.tensorrt
@@ -110,7 +106,7 @@ class EngineSpec(VerbSpec):
         if block.batch_size > 0:
             batches = (block.batch_size,) * 3
         if not sizes and batches != (1, 1, 1):
-            sizes = _sizes_of_open_batch(Path(str(block.onnx_file)), batches[2])
+            sizes = _sizes_of_open_batch(graph, batches[2])
         bounds = zip(sizes.items(), batches, strict=False)
         return {name: f"{batch}x{rows}x{columns}" for (name, (rows, columns)), batch in bounds}
 

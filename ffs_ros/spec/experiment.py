@@ -128,3 +128,11 @@ class VerbSpec(Experiment):
     def command(self) -> Command:
         """Those words. Raises SpecError when the spec does not say enough."""
         raise NotImplementedError
+
+    def file(self, name: str, what: str) -> str:
+        """That of a key of the action's block. Raises SpecError, which says ``what`` it is, where none is given."""
+        file: str | None = getattr(getattr(self, self.ACTION), name)
+        if file is None:
+            dotted = f"{self.ACTION}.{name}"
+            raise SpecError(f"{dotted} is not given: name {what}, in the spec or as {dotted}=FILE")
+        return file

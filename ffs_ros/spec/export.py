@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from ffs_ros.errors import SpecError
-
 from .engine import GenTrtEngine
 from .experiment import Command, VerbSpec
 from .keys import key
@@ -54,13 +52,9 @@ class ExportSpec(VerbSpec):
 
     def command(self) -> Command:
         """Raises SpecError when it does not say what to export."""
-        export, notes = self.export, self.notes_on_encryption()
-        if export.checkpoint is None:
-            raise SpecError(
-                "export.checkpoint is not given: name the weights, in the spec or as export.checkpoint=FILE"
-            )
-        out = export.onnx_file or str(Path(export.checkpoint).with_suffix(".onnx"))
-        words = [export.checkpoint, "-o", out, "--io", "tensor", "--iters", str(self._iterations(notes))]
+        export, notes, checkpoint = self.export, self.notes_on_encryption(), self.file("checkpoint", "the weights")
+        out = export.onnx_file or str(Path(checkpoint).with_suffix(".onnx"))
+        words = [checkpoint, "-o", out, "--io", "tensor", "--iters", str(self._iterations(notes))]
         words += ["--batch", "dynamic" if export.batch_size == -1 else str(export.batch_size)]
         if export.dynamic_hw:
             words.append("--dynamic-size")

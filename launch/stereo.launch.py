@@ -19,6 +19,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from ffs_ros.config import parameter_facts
 from ffs_ros.launching import rviz
+from ffs_ros.launching.mistyped import say_mistyped
 from ffs_ros.launching.refusal import refusing
 from ffs_ros.launching.respawn import unless_wrong_set_up
 from ffs_ros.ros.transport import environment
@@ -39,9 +40,11 @@ RESPAWN_DELAY_S = 2.0
 
 def generate_launch_description() -> LaunchDescription:
     """The node and the arguments that say where and how it runs."""
+    arguments = [*_place(), *_topics(), *_process(), *rviz.arguments(CONFIG / "stereo.rviz"), *_parameters()]
     return LaunchDescription(
         [
-            *(*_place(), *_topics(), *_process(), *rviz.arguments(CONFIG / "stereo.rviz"), *_parameters()),
+            *arguments,
+            OpaqueFunction(function=say_mistyped, args=[[argument.name for argument in arguments]]),
             OpaqueFunction(function=_node),
             OpaqueFunction(function=rviz.start),
         ]

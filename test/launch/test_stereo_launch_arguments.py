@@ -61,6 +61,21 @@ def test_what_is_given_reaches_the_node_with_its_type(start):
     assert node.after("--log-level") == ["debug"]
 
 
+def test_a_mistyped_argument_is_pointed_out(start, said):
+    """launch ignores it, and the node would run on another engine; what resembles nothing is for somebody else."""
+    start({"enigne": "model.onnx", "my_robots_arm": "left"})
+    assert [sentence for sentence in said if "no such argument" in sentence] == [
+        "no such argument: 'enigne' (did you mean 'engine'?); it is ignored"
+    ]
+
+
+@pytest.mark.parametrize("preset", ["realsense", "zed", "oakd"])
+def test_a_presets_own_arguments_are_not_mistyped(start, said, preset):
+    """The camera's name and the driver's settings resemble none of the node's."""
+    start({"engine": "sgbm"}, file=f"{preset}.launch.py")
+    assert not [sentence for sentence in said if "no such argument" in sentence]
+
+
 def test_topics_follow_the_sides_namespaces_or_are_named_one_by_one(start):
     """left_namespace moves both topics of a side, as in stereo_image_proc; an explicit topic goes before it."""
     (node,) = start({"left_namespace": "/camera/infra1", "right_namespace": "infra2", "right_image": "/other/image"})

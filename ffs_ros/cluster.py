@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 
@@ -83,6 +84,7 @@ def connected(address: str) -> Iterator[None]:
     if address == LOCAL:
         options = {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": _OBJECT_STORE_bytes}
     try:
+        _look_for(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
     except Exception as error:  # of a dozen kinds, by what answers at the address
         why = " ".join(f"{error} {_last_line(error.__cause__)}".split())
@@ -93,6 +95,13 @@ def connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _look_for(address: str) -> None:
+    """Raises OSError where nothing answers at HOST:PORT, which Ray would find out after minutes."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.scheme in ("", "ray") and parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), _PATIENCE_s).close()
 
 
 def _last_line(error: BaseException | None) -> str:

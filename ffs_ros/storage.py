@@ -24,6 +24,7 @@ Location = str | Path
 """A path, or a URL as a string."""
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*(::[a-zA-Z][a-zA-Z0-9+.-]*)*://")
+_ONLY_A_SCHEME = re.compile(_SCHEME.pattern + "/*")
 _LOCAL = re.compile(r"(?:file|local)://(?=/)")
 _MOVE_AFTERWARDS = frozenset({"sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs", "ftp"})
 """File systems of which others may see half a file while it is written. In object stores a file appears whole."""
@@ -36,8 +37,10 @@ def is_url(location: Location) -> bool:
 
 
 def located(text: str) -> Location:
-    """What somebody typed, as a location."""
+    """What somebody typed, as a location. Raises FileError where that is none."""
     text = _LOCAL.sub("", text)
+    if not text or _ONLY_A_SCHEME.fullmatch(text):
+        raise FileError(f"'{text}' names no file or folder: expected a path, or a URL such as s3://bucket/folder")
     return text if is_url(text) else Path(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -186,3 +188,10 @@ def test_what_to_install_and_what_is_an_address(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(FfsError, match="--ray needs the Python package ray: pip install"), connected("local"):
         pass
+    monkeypatch.setitem(sys.modules, "ray", Mock())  # which looks for minutes
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        for scheme in ("", "ray://"):
+            address = f"{scheme}127.0.0.1:{deaf.getsockname()[1]}"
+            with pytest.raises(FfsError, match=f"Ray cluster at '{address}': .*refused; expected"), connected(address):
+                pass

@@ -50,6 +50,13 @@ def test_what_was_typed_is_a_path_or_a_url(text: str, expected: object) -> None:
     assert is_url(located(text)) == isinstance(expected, str)
 
 
+@pytest.mark.parametrize("text", ["", "s3://", "simplecache::s3:///"])
+def test_what_names_nothing(text: str) -> None:
+    """A variable of the shell that is empty, say; results would go into the working folder."""
+    with pytest.raises(FileError, match=rf"'{text}' names no file or folder"):
+        located(text)
+
+
 def test_names_in_folders_and_endings() -> None:
     """With one slash between; what a URL asks for after the name is no part of it."""
     assert joined("s3://bucket/out/", "a/b.pfm") == "s3://bucket/out/a/b.pfm"

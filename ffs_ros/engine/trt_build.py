@@ -38,7 +38,8 @@ class Settings(NamedTuple):
     typed: bool
     """The graph itself says which of its values are fp16."""
     workspace_GiB: float
-    optimization_level: int
+    optimization_level: int | None
+    """None: what is usual, part by part."""
     sizes: Sizes | None
     """For graphs with open axes."""
     timing_cache: bool = True
@@ -200,7 +201,11 @@ class Network:
             raise EngineError(f"{tensorrt.title} cannot read {onnx} ({said}); export it again with ffs export")
         self.config = config = builder.create_builder_config()
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, int(settings.workspace_GiB * _GiB))
-        config.builder_optimization_level = settings.optimization_level
+        config.builder_optimization_level = (
+            tensorrt.optimization_level(source.nodes, source.repeat)
+            if settings.optimization_level is None
+            else settings.optimization_level
+        )
         config.clear_flag(trt.BuilderFlag.TF32)  # fp32 is to be fp32; TensorFloat-32 rounds as fp16 does
         tensorrt.avoid_libraries(config)
         tensorrt.lay_out(self.network, source.channels_last)

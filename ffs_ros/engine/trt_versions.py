@@ -43,6 +43,10 @@ _DTYPES = {"FLOAT": np.float32, "HALF": np.float16, "UINT8": np.uint8, "INT32": 
 """TensorRT's own ``nptype`` of 8.6 needs a NumPy older than 1.24."""
 
 
+_FEW_NODES = 100
+"""Of a part that is built in half the time of the largest, also one level higher."""
+
+
 class TensorRt:
     """One runtime: its Python module, and what its version can."""
 
@@ -58,7 +62,19 @@ class TensorRt:
         # Speed shows in no attribute. Where the GPU is idle meanwhile, builds side by side do not disturb their timing.
         self.compiles_while_timing = runtime == TENSORRT and self.version.startswith("8.")
         self.usual_optimization_level = 2 if self.compiles_while_timing else 3
+        """Of a whole graph, and of the largest part of one."""
         self.tells_progress = hasattr(module, "IProgressMonitor")
+
+    def optimization_level(self, nodes: int, repeat: int) -> int:
+        """What is usual for a graph or a part of one, which runs ``repeat`` times for each pair.
+
+        Where levels cost minutes the largest part says how long a build takes. Smaller ones, built beside it, are done
+        before it at a higher one; those that run again and again gain most.
+        """
+        if not self.compiles_while_timing:
+            return self.usual_optimization_level
+        more = 2 if repeat > 1 else 1 if nodes < _FEW_NODES else 0
+        return self.usual_optimization_level + more
 
     def network(self, builder: Any, strong: bool) -> Any:
         """An empty network definition."""

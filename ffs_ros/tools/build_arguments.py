@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--optimization-level", type=int, choices=range(6),
-        help="0 builds fastest (default: 3; with TensorRT 8, which compiles for minutes, 2)",
+        help="0 builds fastest (default: 3; with TensorRT 8, which compiles for minutes, 2 to 4, small parts more)",
     )  # fmt: skip
     parser.add_argument(
         "--one-plan", action="store_true",

@@ -85,9 +85,8 @@ def _first_that_passes(order: Order, attempts: list[Attempt], iterations: int, s
                 continue
             expected = standard(source.path, args.unproven)
             settings = Settings(
-                precision, source.typed, args.workspace,
-                order.tensorrt.usual_optimization_level if args.optimization_level is None else args.optimization_level,
-                sizes or source.sizes, not args.no_timing_cache,
+                precision, source.typed, args.workspace, args.optimization_level, sizes or source.sizes,
+                not args.no_timing_cache,
             )  # fmt: skip
             for sources in _ways(order, source):
                 rebuild = command(args, iterations, out)
@@ -217,7 +216,9 @@ def _manifest(order: Order, source: Graph, settings: Settings, built: Built, reb
         iterations=int(source.iterations) if source.iterations else None,
         weights=source.weights,
         workspace_GiB=settings.workspace_GiB,
-        optimization_level=settings.optimization_level,
+        optimization_level=(
+            tensorrt.usual_optimization_level if settings.optimization_level is None else settings.optimization_level
+        ),
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         build_s=round(built.build_s, 1),
         proof={"state": OWED},

@@ -1,6 +1,6 @@
 """Where an engine's time goes: each part of a graph built and run for itself, with its slowest layers.
 
-python3 test/benchmarks/engine_parts.py MODEL.onnx [--part backbone ...] [--optimization-level 3] [--layers 15]
+python3 test/benchmarks/engine_parts.py MODEL.onnx [--part backbone ...] [--optimization-level N] [--layers 15]
 
 Needs TensorRT, PyCUDA, onnx and a GPU. Without a timing cache, so that build times are those of a first build; nothing
 is installed. ``--one-plan`` takes the network in one piece; ``--log`` writes what the builder says, with the second at
@@ -35,13 +35,14 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", help="only these")
     parser.add_argument("--one-plan", action="store_true")
     parser.add_argument("--no-kernels", action="store_true")
-    parser.add_argument("--optimization-level", type=int, default=3)
+    parser.add_argument("--optimization-level", type=int, help="default: what is usual for each part")
     parser.add_argument("--workspace", type=float, default=4.0, help="GiB")
     parser.add_argument("--layers", type=int, default=15, help="how many of the slowest to print")
     parser.add_argument("--log", type=Path)
     args = parser.parse_args()
     tensorrt, gpu, graph = imported(), opened_gpu(0), Graph(args.onnx)
-    print(f"{tensorrt.title}, {gpu.name}; {args.onnx.name}, optimisation level {args.optimization_level}")
+    level = "as usual" if args.optimization_level is None else args.optimization_level
+    print(f"{tensorrt.title}, {gpu.name}; {args.onnx.name}, optimisation level {level}")
     if args.log:
         tensorrt.logger.listener = written_to(args.log)
     settings = Settings(

@@ -24,6 +24,17 @@ def test_what_each_version_can() -> None:
     assert [one.tells_progress for one in found] == [False, True, True]
 
 
+@pytest.mark.parametrize(
+    ("version", "nodes", "repeat", "level"),
+    [("8.6.1", 2000, 1, 2), ("8.6.1", 317, 1, 2), ("8.6.1", 51, 1, 3), ("8.6.1", 6, 8, 4), ("10.3.0", 6, 8, 3)],
+)
+def test_small_parts_and_those_that_run_again_are_worth_higher_levels(
+    version: str, nodes: int, repeat: int, level: int
+) -> None:
+    """Where a level costs minutes: a whole graph, the backbone, an hourglass, an iteration."""
+    assert TensorRt(TENSORRT, FakeTensorRt(version)).optimization_level(nodes, repeat) == level
+
+
 def test_networks_are_made_as_the_version_wants() -> None:
     """Explicit batch where there is a choice, strongly typed where asked for."""
     tensorrt = TensorRt(TENSORRT, FakeTensorRt())

@@ -34,6 +34,18 @@ def killed_when(there: str, out: Path, *arguments: object) -> None:
 
 
 @contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """For the block another run writes into ``folder``."""
+    code = "import sys; from ffs_ros.only_run import only_run\nwith only_run(sys.argv[1], '', ''): print(); input()"
+    command = [sys.executable, "-u", "-c", code, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        yield
+        other.communicate(b"\n")
+
+
+@contextmanager
 def piped(path: Path, command: str) -> Iterator[None]:
     """For the block a named pipe, into which a shell's ``command`` writes; afterwards nobody does."""
     os.mkfifo(path)

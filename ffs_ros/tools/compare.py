@@ -20,6 +20,7 @@ from ffs_ros.evaluation.record import PER_SAMPLE, REPORT, RESULTS, prepare, writ
 from ffs_ros.evaluation.result import finite, loaded
 from ffs_ros.evaluation.samples import Samples, check_files
 from ffs_ros.matcher import StereoMatcher
+from ffs_ros.only_run import only_run
 from ffs_ros.parallel import Job, cores, results
 from ffs_ros.status_file import FAILURE, RUNNING, STARTED, SUCCESS, StatusFile
 from ffs_ros.storage import Location, joined
@@ -52,11 +53,12 @@ class Comparison:
     workers: int = 1
     worst: int = 12
 
-    @contextmanager
-    def open(self) -> Iterator[tuple[StereoMatcher, StereoMatcher]]:
-        """Both engines."""
-        with self.engines[0].open() as a, self.engines[1].open() as b:
-            yield a, b
+
+@contextmanager
+def both_open(engines: tuple[EngineChoice, EngineChoice]) -> Iterator[tuple[StereoMatcher, StereoMatcher]]:
+    """The engines for the block, in this process."""
+    with engines[0].open() as a, engines[1].open() as b:
+        yield a, b
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,10 +124,14 @@ def compare(comparison: Comparison, out: Location, of_what: str) -> DriftTotals:
     """
     check_files(comparison.samples, needs_truth=False)
     prepare(out)
-    status = StatusFile(out)
-    totals = DriftTotals(comparison.thresholds, comparison.worst)
+    with only_run(out, "comparison", "folder with -o"):
+        return _compared(comparison, out, of_what)
+
+
+def _compared(comparison: Comparison, out: Location, of_what: str) -> DriftTotals:
+    status, totals = StatusFile(out), DriftTotals(comparison.thresholds, comparison.worst)
     try:
-        with comparison.open() as matchers:
+        with both_open(comparison.engines) as matchers:
             infos = matchers[0].engine.info, matchers[1].engine.info
             names = infos[0].name, infos[1].name
             status.write(STARTED, f"Starting comparison of {names[0]} with {names[1]}.")
@@ -156,7 +162,7 @@ def _results(
     one_core = all(matcher.engine.info.one_core for matcher in matchers)
     processes = min(comparison.workers, len(comparison.samples)) if one_core else 1
     job = Job(
-        open=comparison.open if processes > 1 else partial(nullcontext, matchers),
+        open=partial(both_open, comparison.engines) if processes > 1 else partial(nullcontext, matchers),
         load=loaded,
         match=matched_by_both,
         finish=partial(compared, worst=WorstSoFar(comparison.worst)),

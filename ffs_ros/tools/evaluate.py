@@ -100,15 +100,16 @@ def evaluate(evaluation: Evaluation, out: Location, of_what: str) -> Totals:
 
     Raises FfsError before the work for what is wrong with files, and after it when nothing could be evaluated.
     """
-    samples = evaluation.samples
-    check_files(samples)
+    check_files(evaluation.samples)
     prepare(out)
-    status = StatusFile(out)
+    with only_run(out, "evaluation", "folder with -o"):
+        return _evaluated(evaluation, out, of_what)
+
+
+def _evaluated(evaluation: Evaluation, out: Location, of_what: str) -> Totals:
+    samples, status = evaluation.samples, StatusFile(out)
     try:
-        with (
-            only_run(out, "evaluation", "folder with -o"),
-            workers(evaluation.engine, evaluation.workers, evaluation.ray, samples) as crew,
-        ):
+        with workers(evaluation.engine, evaluation.workers, evaluation.ray, samples) as crew:
             status.write(STARTED, f"Starting evaluation of {crew.info.name}.")
             rules = rules_of(evaluation, crew.info)
             totals = Totals(rules, evaluation.worst)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import ffs
+from command_line import ffs, held, piped
 
 from ffs_ros.image_file import write_png
 from ffs_ros.pfm import write_pfm
@@ -64,15 +64,26 @@ def test_a_threshold_that_is_exceeded_is_exit_code_1(
 
 
 def test_sgbm_runs_in_several_processes_with_the_same_result(tmp_path: Path, pairs: Path) -> None:
-    """Byte for byte."""
+    """Byte for byte; of a list out of a pipe, which cannot be sent to them."""
     made = []
     for workers in (1, 2):
-        out = tmp_path / f"out{workers}"
-        assert (
-            ffs("compare", "sgbm", "sgbm", "--list", pairs, "-o", out, "--workers", workers, "--max-disparity", 16) == 0
-        )
+        out, copy = tmp_path / f"out{workers}", tmp_path / "pipe"
+        options = ("--list", copy, "-o", out, "--workers", workers, "--max-disparity", 16)
+        with piped(copy, f"cat {pairs}"):
+            assert ffs("compare", "sgbm", "sgbm", *options) == 0
+        copy.unlink()
         made.append({path.name: path.read_bytes() for path in out.iterdir() if path.name != "status.json"})
     assert made[0] == made[1]
+
+
+def test_one_comparison_at_a_time_writes_into_a_folder(
+    tmp_path: Path, pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second one is refused, and does not touch the first one's log."""
+    with held(tmp_path):
+        assert ffs("compare", "sgbm", "sgbm", "--list", pairs, "-o", tmp_path) == 2
+    assert "another comparison is writing into" in capsys.readouterr().err
+    assert not (tmp_path / "status.json").exists()
 
 
 def test_a_checkpoint_is_an_engine(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from command_line import ffs, killed_when, tree
+from command_line import ffs, held, killed_when, tree
 from shifted_pairs import shifted_pairs
 
 from ffs_ros.image_file import write_png
@@ -226,6 +226,15 @@ def test_wrong_arguments(
     (tmp_path / "wrong.txt").write_text(f"{good}\nalone.png\n")
     assert ffs("eval", engine, *arguments) == 2
     assert capsys.readouterr().err.startswith(f"ffs: {sentence}")
+
+
+def test_one_evaluation_at_a_time_writes_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second one is refused, and does not touch the first one's log."""
+    shifted_pairs(tmp_path, 1, (32, 64), with_truth=True)
+    with held(tmp_path):
+        assert ffs("eval", "sgbm", "--list", tmp_path / "list.txt", "-o", tmp_path) == 2
+    assert "another evaluation is writing into" in capsys.readouterr().err
+    assert not (tmp_path / "status.json").exists()
 
 
 def test_an_engine_that_does_not_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,11 +53,11 @@ __device__ __forceinline__ void add_plane(const Eight* held, const Eight* __rest
                 load_matrix(a[row], mine + (row * kHeldColumns + x) * kPitch + 2 * step);
             }
 #pragma unroll
-            for (int y = 0; y < kTaps; ++y) {
+            for (int plane = 0; plane < kTaps; ++plane) {
+                if (!kAll && !wanted[plane]) continue;
+                Sums& sums = plane == 0 ? later : plane == 1 ? same : earlier;
 #pragma unroll
-                for (int plane = 0; plane < kTaps; ++plane) {
-                    if (!kAll && !wanted[plane]) continue;
-                    Sums& sums = plane == 0 ? later : plane == 1 ? same : earlier;
+                for (int y = 0; y < kTaps; ++y) {
 #pragma unroll
                     for (int two = 0; two < kOutputTiles / 2; ++two) {
                         const int at = (((y * kTaps + x) * kSteps + step) * kTaps + plane) * (kOutputTiles / 2) + two;

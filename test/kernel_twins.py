@@ -334,7 +334,8 @@ def run_twin(name, arrays, numbers, images):
             arrays[-1][: stepped.nbytes].view(np.float32)[...] = stepped.reshape(-1)
             return
         taps, bias = (one.view(np.float32) for one in (arrays[1], arrays[3]))
-        made = wide_block(picture, first(taps, 50, HEAD), unpacked_layers(halves[2]), bias[:HEAD])
+        taps = first(taps, 13, HEAD, 4).transpose(0, 2, 1).reshape(52, HEAD)
+        made = wide_block(picture, taps, unpacked_layers(halves[2]), bias[:HEAD])
         result = last(np.moveaxis(made, -1, 1), HEAD_STORED, 0)
     else:
         pixels, area, columns = numbers

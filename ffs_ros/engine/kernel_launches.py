@@ -192,7 +192,7 @@ def _wide_block(batch: int, rows: int, columns: int, hidden: int) -> Launch:
         (_ceil(columns, _HEAD_TILE), _ceil(rows, _HEAD_TILE), batch),
         128,
         (rows, columns, groups),
-        (4 * 50 * _HEAD, groups * 32 * 80, 4 * _HEAD_STORED),
+        (4 * 52 * _HEAD, groups * 32 * 80, 4 * _HEAD_STORED),
     )
 
 

@@ -98,7 +98,7 @@ class _Head:
             raise KeyError
         name = self._makers[placed].input[1]
         constants = {
-            f"{name}.taps": np.concatenate([depthwise.reshape(CHANNELS, -1).T, bias[None]]).astype(np.float32),
+            f"{name}.taps": packed_depthwise(np.concatenate([depthwise.reshape(CHANNELS, -1).T, bias[None]])),
             f"{name}.wide": packed_layers(widen[:, :, 0, 0], widen_bias, narrow[:, :, 0, 0]),
             f"{name}.bias": np.pad(narrow_bias, (0, _STORED - CHANNELS)).astype(np.float32),
         }
@@ -132,6 +132,12 @@ class _Head:
         if [one.op_type for one in found] != [kind]:
             raise KeyError
         return found[0]
+
+
+def packed_depthwise(taps: np.ndarray) -> np.ndarray:
+    """[50,36], 49 taps and the bias, to [13,36,4], so that a thread loads four of its channel at once."""
+    filled = np.pad(taps.astype(np.float32), [(0, -len(taps) % 4), (0, 0)])
+    return np.ascontiguousarray(filled.reshape(-1, 4, CHANNELS).transpose(0, 2, 1))
 
 
 def packed_layers(widen: np.ndarray, widen_bias: np.ndarray, narrow: np.ndarray) -> np.ndarray:

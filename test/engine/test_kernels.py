@@ -25,7 +25,7 @@ from ffs_ros.graph.disparity_nodes import of_taps  # noqa: E402
 from ffs_ros.graph.filtering import basic, first_disparity, gated  # noqa: E402
 from ffs_ros.graph.head_attention import head_attention  # noqa: E402
 from ffs_ros.graph.head_attention_nodes import head_attentions  # noqa: E402
-from ffs_ros.graph.head_nodes import packed_layers, packed_taps  # noqa: E402
+from ffs_ros.graph.head_nodes import packed_depthwise, packed_layers, packed_taps  # noqa: E402
 from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
 from ffs_ros.graph.layers import conv, instance_norm  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
@@ -100,6 +100,8 @@ def test_the_packed_layers_of_the_head_are_its_layers(hidden: int, padded: int) 
     found = twins.unpacked_layers(halves.reshape(-1))
     np.testing.assert_array_equal(found[0], np.pad(widen, [(0, padded - hidden), (0, 0)]))
     np.testing.assert_array_equal(found[1], np.pad(narrow, [(0, 0), (0, padded - hidden)]))
+    depthwise = packed_depthwise(RANDOM.normal(size=(50, 36)))
+    assert depthwise.nbytes == KERNELS["wide_block"].launch(1, 1, 1, hidden).constant_bytes[0]
     taps = RANDOM.normal(size=(36, 3, 3)).astype(np.float16)
     np.testing.assert_array_equal(twins.unpacked_taps(packed_taps(taps).reshape(-1)), taps.reshape(36, 9).T)
 

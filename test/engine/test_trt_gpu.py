@@ -32,7 +32,7 @@ from ffs_ros.errors import EngineError
 
 pytest.importorskip("onnx")
 from ffs_ros.graph.disparity_nodes import of_taps
-from ffs_ros.graph.head_nodes import packed_layers, packed_taps
+from ffs_ros.graph.head_nodes import packed_depthwise, packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -299,7 +299,7 @@ def constants_of(name: str, rng: np.random.Generator) -> list[np.ndarray]:
         "first_disparity": [of_taps(normal(1, 28, 3, 3, 3) / 9)],
         "look_up_convc1": [packed(normal(56, twins.SAMPLES) / 30), normal(56)],
         "wide_block": [
-            normal(50, 36) / 10,
+            packed_depthwise(normal(50, 36) / 10),
             packed_layers(normal(hidden, 36) / 5, normal(hidden), normal(36, hidden) / 5),
             normal(40),
         ],

@@ -13,7 +13,7 @@ from kernel_twins import PLANES, SAMPLES, STORED, close, last
 
 from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.disparity_nodes import of_taps
-from ffs_ros.graph.head_nodes import packed_layers, packed_taps
+from ffs_ros.graph.head_nodes import packed_depthwise, packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -196,7 +196,7 @@ def head_case(gpu, batch, rows, columns, hidden):
     packed_both = packed_layers(widen[:, :-1], widen[:, -1], narrow)
     padded_bias = np.pad(bias, (0, twins.HEAD_STORED - channels), constant_values=np.nan)
     given = last(picture, twins.HEAD_STORED)
-    found = launched(gpu, "wide_block", (*size, hidden), given, taps, packed_both, padded_bias)
+    found = launched(gpu, "wide_block", (*size, hidden), given, packed_depthwise(taps), packed_both, padded_bias)
     wanted = twins.wide_block(given[..., :channels], taps, (widen, narrow), bias)
     problem = close(found[..., :channels], wanted, 2e-3)  # a half in between may be the next one
     problem = problem or ("what fills up is not zero" if found[..., channels:].any() else "")

@@ -33,23 +33,28 @@ extern "C" __global__ void __launch_bounds__(kStepThreads)
     const int top = blockIdx.y * kStepSide, left = blockIdx.x * kStepSide;
     const size_t image = size_t(blockIdx.z) * rows * columns;
 
+    Eight held[kStepVectors];
+#pragma unroll
+    for (int k = 0; k < kStepVectors; ++k) {
+        const int i = k * kStepThreads + thread, vector = i % kStepVectors, place = i / kStepVectors;
+        const int row = top + place / kStepTile - 1, column = left + place % kStepTile - 1;
+        const bool inside = unsigned(row) < unsigned(rows) && unsigned(column) < unsigned(columns);
+        held[k] = {};
+        if (inside && place < kStepTile * kStepTile) {
+            held[k] = picture[(image + row * columns + column) * kStepVectors + vector];
+        }
+    }
     const int y = top + thread / kStepSide, x = left + thread % kStepSide;
     const bool mine = thread < kStepSide * kStepSide && y < rows && x < columns;
     const float before = mine ? disparity[image + size_t(y) * columns + x] : 0.0f;
     unsigned b[2 * kStepVectors];
 #pragma unroll
     for (int i = 0; i < 2 * kStepVectors; ++i) b[i] = weight[32 * i + lane];
-
 #pragma unroll
     for (int k = 0; k < kStepVectors; ++k) {
-        const int i = k * kStepThreads + thread, vector = i % kStepVectors, place = i / kStepVectors;
-        const int row = top + place / kStepTile - 1, column = left + place % kStepTile - 1;
-        Eight value = {};
-        if (place < kStepTile * kStepTile && row >= 0 && row < rows && column >= 0 && column < columns) {
-            value = picture[(image + size_t(row) * columns + column) * kStepVectors + vector];
-            if (vector == kStepVectors - 1) value.four[1] = {};
-        }
-        *reinterpret_cast<Eight*>(&pixels[place][8 * vector]) = value;
+        const int i = k * kStepThreads + thread, vector = i % kStepVectors;
+        if (vector == kStepVectors - 1) held[k].four[1] = {};  // whatever fills the channels up
+        *reinterpret_cast<Eight*>(&pixels[i / kStepVectors][8 * vector]) = held[k];
     }
     __syncthreads();
 

@@ -18,23 +18,45 @@ constexpr int kBlockPixels = kSide * kSide;
 constexpr int kKernelSide = 7, kReach = kKernelSide / 2;
 constexpr int kKernelTaps = kKernelSide * kKernelSide;
 constexpr int kTileSide = kSide + 2 * kReach;
-// So many floats from row to row put two rows of four pairs of pixels x four channels in 32 banks.
-constexpr int kTileRow = kTileSide * kHeadChannels + 4;
+// The gap between rows puts two of them, of four pairs of pixels x four channels, in 32 banks.
+constexpr int kTileGap = 4, kTileRow = kTileSide * kHeadChannels + kTileGap;
 constexpr int kWideThreads = 128;
+constexpr int kAtATime = kWideThreads / kHeadVectors;   // pixels of the tile that the threads load together
+constexpr int kTileSteps = (kTileSide * kTileSide + kAtATime - 1) / kAtATime;
 constexpr int kGroupWords = 20;                         // of two halves, of 16 hidden channels, of a lane
 
 struct __align__(16) Quad {
     float at[4];
 };
+struct __align__(8) Two {
+    float at[2];
+};
 struct __align__(16) Words {
     unsigned at[4];
 };
+
+__device__ __forceinline__ Quad quad(Values x) { return {{x.at[0], x.at[1], x.at[2], x.at[3]}}; }
+
+__device__ __forceinline__ Two sum_of(Two a, Two b) { return {{a.at[0] + b.at[0], a.at[1] + b.at[1]}}; }
 
 __device__ __forceinline__ unsigned word(const __half* at) { return *reinterpret_cast<const unsigned*>(at); }
 
 __device__ __forceinline__ unsigned pair_of(float low, float high) {
     const __half2 both = __floats2half2_rn(low, high);
     return *reinterpret_cast<const unsigned*>(&both);
+}
+
+// multiply_add where there is no sum yet.
+__device__ __forceinline__ void multiply(float (&product)[4], const unsigned (&a)[4], Four b) {
+#ifdef __CUDACC__
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%10, %10, %10, %10};"
+        : "=f"(product[0]), "=f"(product[1]), "=f"(product[2]), "=f"(product[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.two[0]), "r"(b.two[1]), "f"(0.0f));
+#else
+    for (float& one : product) one = 0.0f;
+    multiply_add(product, a, b);
+#endif
 }
 
 // 2 to the x, to 2 ulp.
@@ -48,28 +70,30 @@ __device__ __forceinline__ float power_of_two(float x) {
 #endif
 }
 
-// x times the normal distribution's share below x, within 6e-7: what is left of x, or missing, is |x| times the share
-// beyond |x|, and the binary logarithm of that is nearly a polynomial (least squares, errors weighed as they end up).
+// x times the normal distribution's share below x, within 6e-5, as halves of that size are: what is left of x, or missing,
+// is |x| times the share beyond |x|, and the binary logarithm of that is nearly a polynomial (least squares, the errors
+// weighed as they end up, the largest ones more and more).
 __device__ __forceinline__ float gelu(float x) {
     const float a = fabsf(x);
-    float y = fmaf(a, -4.88117207e-04f, 7.19880535e-03f);
-    y = fmaf(a, y, -5.21468027e-02f);
-    y = fmaf(a, y, -4.59595711e-01f);
-    y = fmaf(a, y, -1.15100058f);
-    y = fmaf(a, y, -1.0f);
+    float y = fmaf(a, -0.0248856299f, -0.498820019f);
+    y = fmaf(a, y, -1.12924598f);
+    y = fmaf(a, y, -1.00353172f);
     return fmaf(-a, power_of_two(y), fmaxf(x, 0.0f));
 }
 
+constexpr int kTapQuads = (kKernelTaps + 4) / 4;       // the taps, the bias and zeros
+
 struct Depthwise {
-    float weight[kKernelTaps], bias;
+    Quad quads[kTapQuads];
+    __device__ __forceinline__ float weight(int tap) const { return quads[tap / 4].at[tap % 4]; }
+    __device__ __forceinline__ float bias() const { return weight(kKernelTaps); }
 };
 
-// Of one channel, from [50,36].
-__device__ __forceinline__ Depthwise depthwise_of(const float* __restrict__ constants) {
+// Of one channel, from [13,36,4].
+__device__ __forceinline__ Depthwise depthwise_of(const Quad* __restrict__ constants) {
     Depthwise result;
 #pragma unroll
-    for (int tap = 0; tap < kKernelTaps; ++tap) result.weight[tap] = constants[tap * kHeadChannels];
-    result.bias = constants[kKernelTaps * kHeadChannels];
+    for (int i = 0; i < kTapQuads; ++i) result.quads[i] = constants[i * kHeadChannels];
     return result;
 }
 
@@ -78,7 +102,7 @@ template <int kRows, int kColumns>
 __device__ __forceinline__ void convolve(const Depthwise& by, const float* tile, __half* to) {
     float sum[kRows][kColumns];
 #pragma unroll
-    for (int i = 0; i < kRows * kColumns; ++i) sum[i / kColumns][i % kColumns] = by.bias;
+    for (int i = 0; i < kRows * kColumns; ++i) sum[i / kColumns][i % kColumns] = by.bias();
 #pragma unroll
     for (int row = 0; row < kRows + 2 * kReach; ++row) {
         float x[kColumns + 2 * kReach];
@@ -91,7 +115,7 @@ __device__ __forceinline__ void convolve(const Depthwise& by, const float* tile,
 #pragma unroll
             for (int i = 0; i < kColumns * kKernelSide; ++i) {
                 const int column = i % kColumns, along = i / kColumns;
-                sum[y][column] = fmaf(x[column + along], by.weight[tap + along], sum[y][column]);
+                sum[y][column] = fmaf(x[column + along], by.weight(tap + along), sum[y][column]);
             }
         }
     }
@@ -103,13 +127,13 @@ __device__ __forceinline__ void convolve(const Depthwise& by, const float* tile,
 
 }  // namespace
 
-// Picture [B,H,W,40], 36 channels of it, to another one, whose fill is zeros. ``depthwise``: [50,36], the taps and the
-// bias. ``wide``: halves [groups][5][32][8], of 16 hidden channels and a lane what it gives to mma as B: of the first
+// Picture [B,H,W,40], 36 channels of it, to another one, whose fill is zeros. ``depthwise``: [13,36,4], of each channel
+// 49 taps, the bias and zeros. ``wide``: halves [groups][5][32][8], of 16 hidden channels and a lane what it gives to mma as B: of the first
 // product two times 8 outputs x 40 inputs (36 channels, the bias for the input 1, zeros), of the second 40 outputs x 16
 // inputs. ``bias``: [40], of the second. An even number of groups. Grid (ceil(columns / 8), ceil(rows / 8), batch), 128
 // threads.
 extern "C" __global__ void __launch_bounds__(kWideThreads, 3)
-    wide_block(const Eight* __restrict__ picture, const float* __restrict__ depthwise, const Words* __restrict__ wide,
+    wide_block(const Eight* __restrict__ picture, const Quad* __restrict__ depthwise, const Words* __restrict__ wide,
                const float* __restrict__ bias, Eight* __restrict__ to, int rows, int columns, int groups) {
     __shared__ __align__(16) float tile[kTileSide * kTileRow];
     __shared__ __align__(16) __half inputs[kBlockPixels][kHeadStored];  // the pitch puts 8 rows x 4 words in 32 banks
@@ -119,22 +143,28 @@ extern "C" __global__ void __launch_bounds__(kWideThreads, 3)
     const int top = blockIdx.y * kSide, left = blockIdx.x * kSide;
     const size_t image = size_t(blockIdx.z) * rows * columns;
 
-    const Depthwise mine = depthwise_of(depthwise + lane);
+    const int few = kHeadChannels - 4 + thread % 4;
+    const Depthwise mine = depthwise_of(depthwise + lane), other = depthwise_of(depthwise + few);
+    // Of each pixel of the tile a thread has the same eighth; all its loads are under way together.
+    const int vector = thread % kHeadVectors, place = thread / kHeadVectors;
+    const Eight* here = picture + image * kHeadVectors + vector;
+    Eight held[kTileSteps];
 #pragma unroll
-    for (int k = 0; k < (kTileSide * kTileSide * kHeadVectors + kWideThreads - 1) / kWideThreads; ++k) {
-        const int i = k * kWideThreads + thread;
-        const int vector = i % kHeadVectors, place = i / kHeadVectors;
-        const int row = place / kTileSide, column = place % kTileSide;
-        const int y = top + row - kReach, x = left + column - kReach;
-        if (row < kTileSide) {
-            Eight value = {};
-            if (y >= 0 && y < rows && x >= 0 && x < columns) {
-                value = picture[(image + size_t(y) * columns + x) * kHeadVectors + vector];
-            }
-            Quad* into = reinterpret_cast<Quad*>(tile + row * kTileRow + column * kHeadChannels + 8 * vector);
-            const Values low = numbers(value.four[0]), high = numbers(value.four[1]);
-            into[0] = {{low.at[0], low.at[1], low.at[2], low.at[3]}};
-            if (vector < kHeadVectors - 1) into[1] = {{high.at[0], high.at[1], high.at[2], high.at[3]}};
+    for (int k = 0; k < kTileSteps; ++k) {
+        const int at = place + k * kAtATime;
+        const int y = top + at / kTileSide - kReach, x = left + at % kTileSide - kReach;
+        held[k] = {};
+        if (unsigned(y) < unsigned(rows) && unsigned(x) < unsigned(columns)) {
+            held[k] = here[(y * columns + x) * kHeadVectors];
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < kTileSteps; ++k) {
+        const int at = place + k * kAtATime;
+        float* into = tile + at * kHeadChannels + at / kTileSide * kTileGap + 8 * vector;
+        if (at < kTileSide * kTileSide && place < kAtATime) {
+            *reinterpret_cast<Quad*>(into) = quad(numbers(held[k].four[0]));
+            if (vector < kHeadVectors - 1) *reinterpret_cast<Quad*>(into + 4) = quad(numbers(held[k].four[1]));
         }
     }
     if (thread < kBlockPixels) {
@@ -142,39 +172,45 @@ extern "C" __global__ void __launch_bounds__(kWideThreads, 3)
     }
     __syncthreads();
 
-    {
-        const int y = warp / 2 * 4, x = warp % 2 * 4;
-        convolve<4, 4>(mine, tile + y * kTileRow + x * kHeadChannels + lane, &inputs[y * kSide + x][lane]);
-    }
-    {
-        const int channel = 32 + thread % 4, y = thread / 16, x = thread / 4 % 4 * 2;
-        const Depthwise other = depthwise_of(depthwise + channel);
-        convolve<1, 2>(other, tile + y * kTileRow + x * kHeadChannels + channel, &inputs[y * kSide + x][channel]);
-    }
-    __syncthreads();
-
-    const int first = warp % 2 * 32 + lane / 4, column = lane % 4 * 2, half = warp / 2;
-    unsigned a[2][2][4], rest[2][2];
-#pragma unroll
-    for (int m = 0; m < 2; ++m) {
-        const __half *from = &inputs[first + 16 * m][column], *below = &inputs[first + 16 * m + 8][column];
-#pragma unroll
-        for (int k = 0; k < 2; ++k) {
-            a[m][k][0] = word(from + 16 * k);
-            a[m][k][1] = word(below + 16 * k);
-            a[m][k][2] = word(from + 16 * k + 8);
-            a[m][k][3] = word(below + 16 * k + 8);
-        }
-        rest[m][0] = word(from + 32);
-        rest[m][1] = word(below + 32);
-    }
-
-    float sum[2][kHeadVectors][4] = {};
-    const int many = groups / 2;
+    const int half = warp / 2, many = groups / 2;
     const Words* from = wide + (half * many * (kGroupWords / 4)) * 32 + lane;
     Words next[kGroupWords / 4];
 #pragma unroll
     for (int i = 0; i < kGroupWords / 4; ++i) next[i] = from[32 * i];
+
+    {
+        const int y = thread / 16, x = thread / 4 % 4 * 2;
+        convolve<1, 2>(other, tile + y * kTileRow + x * kHeadChannels + few, &inputs[y * kSide + x][few]);
+    }
+    {
+        const int y = warp / 2 * 4, x = warp % 2 * 4;
+        convolve<4, 4>(mine, tile + y * kTileRow + x * kHeadChannels + lane, &inputs[y * kSide + x][lane]);
+    }
+    __syncthreads();
+
+    const int first = warp % 2 * 32 + lane / 4, column = lane % 4 * 2;
+    unsigned a[2][2][4], rest[2][2];
+#pragma unroll
+    for (int m = 0; m < 2; ++m) {
+        const __half *above = &inputs[first + 16 * m][column], *below = &inputs[first + 16 * m + 8][column];
+#pragma unroll
+        for (int k = 0; k < 2; ++k) {
+            a[m][k][0] = word(above + 16 * k);
+            a[m][k][1] = word(below + 16 * k);
+            a[m][k][2] = word(above + 16 * k + 8);
+            a[m][k][3] = word(below + 16 * k + 8);
+        }
+        rest[m][0] = word(above + 32);
+        rest[m][1] = word(below + 32);
+    }
+
+    float sum[2][kHeadVectors][4];
+#pragma unroll
+    for (int n = 0; n < kHeadVectors; ++n) {
+        const Two of = half == 0 ? *reinterpret_cast<const Two*>(bias + 8 * n + column) : Two{};
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sum[i / 4][n][i % 4] = of.at[i % 2];
+    }
 #pragma unroll 1
     for (int group = 0; group < many; ++group) {
         unsigned b[kGroupWords];
@@ -184,16 +220,16 @@ extern "C" __global__ void __launch_bounds__(kWideThreads, 3)
 #pragma unroll
         for (int i = 0; i < kGroupWords / 4; ++i) next[i] = from[32 * i];
 
-        float hidden[2][2][4] = {};
+        float hidden[2][2][4];
 #pragma unroll
         for (int n = 0; n < 2; ++n) {
+            const unsigned* of = b + 5 * n;
 #pragma unroll
-            for (int k = 0; k < 2; ++k) {
+            for (int m = 0; m < 2; ++m) multiply(hidden[m][n], a[m][0], {{of[0], of[1]}});
 #pragma unroll
-                for (int m = 0; m < 2; ++m) multiply_add(hidden[m][n], a[m][k], {{b[5 * n + 2 * k], b[5 * n + 2 * k + 1]}});
-            }
+            for (int m = 0; m < 2; ++m) multiply_add(hidden[m][n], a[m][1], {{of[2], of[3]}});
 #pragma unroll
-            for (int m = 0; m < 2; ++m) multiply_add(hidden[m][n], rest[m], b[5 * n + 4]);
+            for (int m = 0; m < 2; ++m) multiply_add(hidden[m][n], rest[m], of[4]);
         }
 #pragma unroll
         for (int m = 0; m < 2; ++m) {
@@ -212,26 +248,29 @@ extern "C" __global__ void __launch_bounds__(kWideThreads, 3)
     for (int turn = 1; turn >= 0; --turn) {
         if (half == turn) {
 #pragma unroll
-            for (int i = 0; i < 2 * kHeadVectors * 4; ++i) {
-                const int m = i / (4 * kHeadVectors), n = i / 4 % kHeadVectors, at = i % 4;
-                float& place = sums[first + 16 * m + at / 2 * 8][8 * n + column + at % 2];
-                place = turn == 1 ? sum[m][n][at] : place + sum[m][n][at];
+            for (int i = 0; i < 4 * kHeadVectors; ++i) {
+                const int m = i / 2 % 2, low = i % 2, n = i / 4;
+                Two* at = reinterpret_cast<Two*>(&sums[first + 16 * m + 8 * low][8 * n + column]);
+                const Two mine = {{sum[m][n][2 * low], sum[m][n][2 * low + 1]}};
+                *at = turn == 1 ? mine : sum_of(*at, mine);
             }
         }
         __syncthreads();
     }
 
 #pragma unroll
-    for (int k = 0; k < (kBlockPixels * kHeadVectors + kWideThreads - 1) / kWideThreads; ++k) {
-        const int i = k * kWideThreads + thread, vector = i % kHeadVectors, pixel = i / kHeadVectors;
-        const int row = pixel / kSide, over = pixel % kSide, y = top + row, x = left + over;
-        if (pixel >= kBlockPixels || y >= rows || x >= columns) continue;
-        const float* before = tile + (row + kReach) * kTileRow + (over + kReach) * kHeadChannels + 8 * vector;
+    for (int k = 0; k < (kBlockPixels + kAtATime - 1) / kAtATime; ++k) {
+        const int pixel = place + k * kAtATime, y = top + pixel / kSide, x = left + pixel % kSide;
+        if (place >= kAtATime || pixel >= kBlockPixels || y >= rows || x >= columns) continue;
+        const float* inner = tile + (pixel / kSide + kReach) * kTileRow + (pixel % kSide + kReach) * kHeadChannels;
         Values result[2] = {};
 #pragma unroll
-        for (int c = 0; c < 8; ++c) {
-            if (c >= 4 && vector == kHeadVectors - 1) continue;
-            result[c / 4].at[c % 4] = before[c] + (sums[pixel][8 * vector + c] + bias[8 * vector + c]);
+        for (int low = 0; low < 2; ++low) {
+            if (low == 1 && vector == kHeadVectors - 1) continue;
+            const Quad before = reinterpret_cast<const Quad*>(inner)[2 * vector + low];
+            const Quad more = reinterpret_cast<const Quad*>(sums[pixel])[2 * vector + low];
+#pragma unroll
+            for (int c = 0; c < 4; ++c) result[low].at[c] = before.at[c] + more.at[c];
         }
         to[(image + size_t(y) * columns + x) * kHeadVectors + vector] = {{halves(result[0]), halves(result[1])}};
     }

@@ -21,7 +21,7 @@ from kernel_twins import PLANES, SAMPLES, STORED, close
 
 from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.disparity_nodes import of_taps
-from ffs_ros.graph.head_nodes import packed_layers, packed_taps
+from ffs_ros.graph.head_nodes import packed_depthwise, packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
@@ -168,7 +168,7 @@ class Bench:
         for hidden in (212, 244):
             taps, bias = (0.1 * RANDOM.standard_normal(n, np.float32) for n in ((50, channels), twins.HEAD_STORED))
             widen, narrow = halves(hidden, channels + 1, scale=0.1), halves(channels, hidden, scale=0.05)
-            given = picture, taps, packed_layers(widen[:, :-1], widen[:, -1], narrow), bias
+            given = picture, packed_depthwise(taps), packed_layers(widen[:, :-1], widen[:, -1], narrow), bias
             wanted = twins.wide_block(picture[..., :channels], taps, (widen, narrow), bias[:channels])
             wanted = twins.last(np.moveaxis(wanted, -1, 1), twins.HEAD_STORED, 0)
             self.run(f"wide_block, {hidden}", "wide_block", (*size, hidden), given, wanted, 160 * pixels, timed, 2e-3)

@@ -138,6 +138,7 @@ def test_an_exported_network_equals_ffs_infer(
     """The bp2 network, as the exporter's graph with the conformance weights: the node answers as the command line."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("array_api_compat")
     from ffs_ros.graph.model import build_model
 
     tensors = runpy.run_path(str(shared / "conformance" / "make_checkpoint.py"))["state_dict"]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +19,17 @@ from ffs_ros.image_file import read_rgb
 from ffs_ros.pfm import read_pfm
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Heard(logging.getLoggerClass()):
+    """``caplog`` hears what the package logs, also with ``launch_testing``'s plugin, whose loggers pass nothing on."""
+
+    def __init__(self, name: str, level: int = logging.NOTSET) -> None:
+        super().__init__(name, level)
+        self.propagate |= name.partition(".")[0] == "ffs_ros"
+
+
+logging.setLoggerClass(Heard)
 
 
 @pytest.hookimpl(hookwrapper=True)

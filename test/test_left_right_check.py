@@ -119,6 +119,7 @@ def test_the_mirrored_pair_gives_the_right_images_disparity() -> None:
 
 def test_a_rendered_scene_is_occluded_where_rays_say_so() -> None:
     """Exact disparities of both views: the check finds what the renderer's rays to the right camera found hidden."""
+    pytest.importorskip("array_api_compat")
     from ffs_ros.scene import render_pair
     from ffs_ros.training.right_view import disparity_of_right_view
 

@@ -16,6 +16,7 @@ from ffs_ros.demo.processes import Process, running
 from ffs_ros.errors import FfsError
 
 pytest.importorskip("rclpy")
+pytest.importorskip("array_api_compat")
 
 
 def demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -205,6 +205,12 @@ def instance_norm(picture, sums, residual, chunk, slope, channels):
     return y.astype(np.float32)
 
 
+def joined(first_picture, channels, other, behind):
+    """[N,H,W,C8+D8] from both, of which so many channels count."""
+    sizes = (channels, first_picture), (behind, other)
+    return np.concatenate([last(np.moveaxis(one[..., :many], -1, 1), one.shape[-1], 0) for many, one in sizes], -1)
+
+
 def wide_block(picture, taps, layers, bias):
     """[B,H,W,36] from such a picture: [50,36], taps and bias; [H,37] and [36,H] of ``layers``; [36]."""
     x = picture.astype(np.float32)
@@ -241,7 +247,7 @@ def size_of(name, batch, rows, columns):
     """A size of a kernel, with channels that fill no load, and a slope, where it wants them."""
     if name.startswith("volume_convolution"):
         return [batch, 3, rows, columns, 10]
-    return [batch, rows, columns, 44, 10][: len(KERNELS[name].least)]
+    return [batch, rows, columns, 44, 10, 19][: len(KERNELS[name].least)]
 
 
 def close(found, expected, absolute=1e-6, relative=2.0**-11 * 1.01):
@@ -319,12 +325,14 @@ def run_twin(name, arrays, numbers, images):
         arrays[-1][: sums.nbytes].view(np.float32)[...] = sums.reshape(-1)
         return
     elif name.startswith("instance_norm"):
-        pixels, channels, chunk, _, slope = numbers
+        pixels, channels, chunk, _, slope, *behind = numbers
         shape = images, 1, pixels, -(-channels // 8) * 8
         sums = arrays[1][: arrays[1].size // 4 * 4].view(np.float32)
         sums = first(sums, images, -(-pixels // chunk), 2, shape[-1])
         residual = first(halves[2], *shape) if name.endswith("_add") else np.zeros(1)
         result = instance_norm(first(halves[0], *shape), sums, residual, chunk, slope, channels)
+        if behind:
+            result = joined(result, channels, first(halves[2], *shape[:3], -(-behind[0] // 8) * 8), *behind)
     elif name in ("wide_block", "disparity_step"):
         shape = images, *numbers[:2]
         picture = first(halves[0], *shape, HEAD_STORED)[..., :HEAD]

@@ -255,6 +255,20 @@ def _instance_norm_add(batch: int, rows: int, columns: int, channels: int, slope
     return norm._replace(reads=[*norm.reads, norm.writes])
 
 
+def _instance_norm_join(batch: int, rows: int, columns: int, channels: int, slope: int, behind: int) -> Launch:
+    """Without a picture to add, with one of ``behind`` channels behind it; each filled up to a multiple of eight."""
+    norm, vectors = _instance_norm(batch, rows, columns, channels, slope), _ceil(behind, _CHANNELS_AT_ONCE)
+    added = _halves(batch, rows, columns, vectors * _CHANNELS_AT_ONCE)
+    stored = (_ceil(channels, _CHANNELS_AT_ONCE) + vectors) * _CHANNELS_AT_ONCE
+    ranges, tiles, images = norm.grid
+    return norm._replace(
+        reads=[*norm.reads, added],
+        writes=_halves(batch, rows, columns, stored),
+        grid=(ranges, tiles + _ceil(vectors, _NORM_VECTORS), images),
+        numbers=(*norm.numbers, behind),
+    )
+
+
 def _halves(*shape: int) -> TensorSpec:
     return TensorSpec(shape, np.dtype(np.float16))
 
@@ -292,4 +306,5 @@ KERNELS = {
     "channel_sums": Kernel(_channel_sums, least=(1, 1, 1, 1)),
     "instance_norm": Kernel(_instance_norm, least=(1, 1, 1, 1, 0)),
     "instance_norm_add": Kernel(_instance_norm_add, least=(1, 1, 1, 1, 0)),
+    "instance_norm_join": Kernel(_instance_norm_join, least=(1, 1, 1, 1, 0, 1)),
 }

@@ -19,7 +19,7 @@ from ffs_ros.graph.head_attention_nodes import with_attention
 from ffs_ros.graph.head_nodes import CHANNELS as HEAD_CHANNELS
 from ffs_ros.graph.head_nodes import LAST, head_steps
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
-from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS, norms
+from ffs_ros.graph.norm_nodes import with_norms
 from ffs_ros.graph.pair_nodes import with_all_pairs
 from ffs_ros.graph.volume import PLANES
 from ffs_ros.graph.volume_nodes import STORED, with_convolutions
@@ -44,6 +44,7 @@ LINEAR = {
     "channel_sums": (),
     "instance_norm": (1,),
     "instance_norm_add": (1,),
+    "instance_norm_join": (1,),
 }
 """Which of what a kernel reads lies in memory as its shape says; elsewhere the channels of a place lie side by side."""
 _FINER = 4
@@ -110,7 +111,7 @@ class _Rewrite:
             )
         with_updates(self.nodes, self._type, DOMAIN)
         self.model.graph.initializer.extend(with_attention(self.nodes, self.weights, self._type, DOMAIN))
-        self._put_norms()
+        with_norms(self.nodes, self.weights, self._type, DOMAIN)
         self._put_heads(len(of_evidence))
         self._finish()
 
@@ -242,15 +243,6 @@ class _Rewrite:
         kernel = self._kernel("look_up_convc1", transpose, [disparity, geometry, pairs], evidence, constants)
         self._put(evidence, kernel)
         self.nodes.remove(transpose)
-
-    def _put_norms(self) -> None:
-        for norm in norms(self.nodes, self.weights):
-            shapes = [self._shape(name) for name in (norm.picture, norm.residual) if name is not None]
-            batch, channels, *place = shapes[0]
-            if channels >= FEWEST_CHANNELS and shapes[0] == shapes[-1]:
-                self._expect(norm.picture, TensorProto.FLOAT16, *shapes[0])
-                at = self.nodes.index(norm.last)
-                self.nodes[at : at + 1] = norm.kernels([batch, *place, channels], DOMAIN)
 
     def _put_heads(self, iterations: int) -> None:
         convs = self._readers(LAST)

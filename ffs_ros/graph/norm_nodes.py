@@ -1,8 +1,12 @@
-"""The instance norms of a graph of ours, in halves, and the ReLU behind each, as nodes of CUDA kernels."""
+"""The instance norms of a graph of ours, in halves, and what follows each, as nodes of CUDA kernels.
+
+That is a ReLU, of a sum or not, and, where the decoder joins what it normed with a finer stage, the join: no runtime
+joins its inputs without copies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +18,8 @@ from ffs_ros.graph.layers import INSTANCE_NORM_EPS
 FEWEST_CHANNELS = 8
 """Of a picture that is kept with the channels of a place side by side: runtimes fill up to a multiple of eight."""
 _THOUSANDTHS = 1000
+_AT_ONCE = 8
+"""Channels of one load: what is joined must begin at a multiple of them."""
 
 
 class Norm(NamedTuple):
@@ -25,21 +31,50 @@ class Norm(NamedTuple):
     """Thousandths."""
     last: onnx.NodeProto
     """The node that makes the result."""
+    join: onnx.NodeProto | None
+    """The node that joins the result and another picture behind it, where that alone reads it."""
 
-    def kernels(self, size: list[int], domain: str) -> list[onnx.NodeProto]:
-        """The nodes that do it. ``size``: batch, rows, columns, channels."""
-        (made,) = self.last.output
+    def kernels(self, size: list[int], behind: int, domain: str) -> list[onnx.NodeProto]:
+        """The nodes that do it. ``size``: batch, rows, columns, channels; ``behind``: channels to join, or 0."""
+        name, others, numbers = "instance_norm", [], [*size, self.slope]
+        last = self.last
+        if self.residual is not None:
+            name, others = "instance_norm_add", [self.residual]
+        elif self.join is not None and behind:
+            name, others, last = "instance_norm_join", [self.join.input[1]], self.join
+            numbers.append(behind)
+        (made,) = last.output
         sums = f"{made}:sums"
-        given = [self.picture, sums, *([self.residual] if self.residual is not None else [])]
-        name = "instance_norm" if self.residual is None else "instance_norm_add"
+        given = [self.picture, sums, *others]
         return [
             helper.make_node(
                 "channel_sums", [self.picture], [sums], name=f"{made}/channel_sums", domain=domain, size=size, reads=1
             ),
-            helper.make_node(
-                name, given, [made], name=f"{made}/{name}", domain=domain, size=[*size, self.slope], reads=len(given)
-            ),
+            helper.make_node(name, given, [made], name=f"{made}/{name}", domain=domain, size=numbers, reads=len(given)),
         ]
+
+
+def with_norms(
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, onnx.TensorProto],
+    types: Callable[[str], tuple[int, list[int]]],
+    domain: str,
+) -> None:
+    """Puts kernels in the place of nodes. ``types``: element type and shape of a tensor."""
+    for norm in norms(nodes, weights):
+        kind, (batch, channels, *place) = types(norm.picture)
+        whole = kind, [batch, channels, *place]
+        if kind != TensorProto.FLOAT16 or channels < FEWEST_CHANNELS:
+            continue
+        if norm.residual is not None and types(norm.residual) != whole:
+            continue
+        behind, last = 0, norm.last
+        if norm.join is not None and channels % _AT_ONCE == 0:
+            _, (_, many, *_) = added = types(norm.join.input[1])
+            if many >= FEWEST_CHANNELS and added == (kind, [batch, many, *place]):
+                behind, last = many, norm.join
+        at = next(index for index, node in enumerate(nodes) if node is last)
+        nodes[at : at + 1] = norm.kernels([batch, *place, channels], behind, domain)
 
 
 def norms(nodes: Iterable[onnx.NodeProto], weights: dict[str, onnx.TensorProto]) -> list[Norm]:
@@ -64,7 +99,7 @@ def norms(nodes: Iterable[onnx.NodeProto], weights: dict[str, onnx.TensorProto])
         if after is not None and after.op_type in ("Relu", "LeakyRelu"):
             slope = _THOUSANDTHS * (attributes(after).get("alpha", 0.01) if after.op_type == "LeakyRelu" else 0.0)
             if abs(slope - round(slope)) < 1e-3:  # as a float32 that is written in decimals
-                found.append(Norm(picture, residual, round(slope), after))
+                found.append(Norm(picture, residual, round(slope), after, _join(after, readers)))
     return found
 
 
@@ -92,6 +127,14 @@ def _normed(
         return None
     right = right and np.allclose(numpy_helper.to_array(weights[eps]), INSTANCE_NORM_EPS, rtol=1e-3, atol=0)
     return picture if right else None
+
+
+def _join(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]]) -> onnx.NodeProto | None:
+    """The node that puts the channels of one other picture behind what a node makes."""
+    reader = _only_reader(node, readers)
+    if reader is None or reader.op_type != "Concat" or attributes(reader).get("axis") != 1:
+        return None
+    return reader if len(reader.input) == 2 and reader.input[0] == node.output[0] else None
 
 
 def _only_reader(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]]) -> onnx.NodeProto | None:

@@ -82,7 +82,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 68, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 73, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -226,6 +226,21 @@ def test_the_twin_of_the_look_up_is_the_graph(size: tuple[int, int, int], run_no
     samples = twins.look_up(disparity, *feeds.values()).reshape(-1, twins.SAMPLES)
     expected = np.maximum(samples @ weight.T + weights[f"{name}.bias"], 0).reshape(batch, rows, columns, 56)
     np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=1e-4)
+
+
+def test_the_twin_of_what_is_joined_is_the_graph(run_nodes: Any) -> None:
+    """The decoder's: the norm's channels before the others."""
+    feeds = {"picture": 3 + normal(2, 24, 7, 9), "fine": normal(2, 12, 7, 9)}
+
+    def part(b: Builder, picture: str, fine: str) -> str:
+        return b.concat([b.leaky_relu(instance_norm(b, picture)), fine], axis=1)
+
+    found = run_nodes(part, {}, feeds).transpose(0, 2, 3, 1)
+    picture, fine = (array.transpose(0, 2, 3, 1) for array in feeds.values())
+    norm = twins.instance_norm(picture, twins.channel_sums(picture, 20), np.zeros(1), 20, 10, 24)
+    expected = twins.joined(norm, 24, np.pad(fine, [(0, 0)] * 3 + [(0, 4)], constant_values=np.nan), 12)
+    np.testing.assert_allclose(found, expected[..., :36], atol=1e-5)
+    assert not expected[..., 36:].any()
 
 
 @pytest.mark.parametrize(("slope", "added"), [(10, False), (0, True)])

@@ -33,11 +33,11 @@ from ffs_ros.weights import WEIGHTS  # noqa: E402
 SIZE = (64, 96)
 INFO = EngineInfo("kernels.engine", "reference", 192.0, 32)
 SETTINGS = Settings("fp16", True, 1.0, 3, None)
-NORM, NORM_ADD = (["channel_sums", one] for one in ("instance_norm", "instance_norm_add"))
+NORM, NORM_ADD, NORM_JOIN = (["channel_sums", f"instance_norm{one}"] for one in ("", "_add", "_join"))
 BEFORE = {
-    "decoder.2": NORM * 2, "decoder.3": NORM * 2, "decoder.4": NORM_ADD,
-    "decoder.5": NORM, "decoder.6": NORM, "decoder.7": NORM_ADD,
-    "decoder.8": NORM, "decoder.9": NORM, "decoder.10": NORM_ADD,
+    "decoder.2": [*NORM_JOIN, *NORM], "decoder.3": NORM * 2, "decoder.4": NORM_ADD,
+    "decoder.5": NORM_JOIN, "decoder.6": NORM, "decoder.7": NORM_ADD,
+    "decoder.8": NORM_JOIN, "decoder.9": NORM, "decoder.10": NORM_ADD,
     "volume_stem": ["cost_volume", "volume_convolution"],
     "volume_up": [], "context": ["all_pairs"],
     "iteration.1": ["look_up_convc1"],

@@ -163,6 +163,16 @@ def norm_case(gpu, batch, rows, columns, channels, slope):
             "what fills up is not zero" if found[..., channels:].any() else ""
         )
         report(f"{name} {batch}x{rows}x{columns}x{channels}", problem)
+    behind = 3 * channels // 2 + 1  # which fills no vector
+    other = halves(*size[:3], behind)
+    other[0, 0, 0, -1], other[-1, -1, -1, 0], other[0, -1, 0, 1] = np.nan, -np.inf, 65504
+    other = np.concatenate([other, np.full((*size[:3], -behind % 8), np.nan, np.float16)], -1)
+    found = launched(gpu, "instance_norm_join", (*size, slope, behind), given[0], sums, other)
+    normed = np.where(normed < 0, normed * slope / 1000, normed)
+    expected = twins.joined(last(np.moveaxis(normed, -1, 1), stored, 0), channels, other, behind)
+    problem = close(found[..., :stored], expected[..., :stored], 1e-4)
+    problem = problem or close(found[..., stored:], expected[..., stored:], 0, 0)
+    report(f"instance_norm_join {batch}x{rows}x{columns}x{channels}+{behind}", problem)
     gpu.free()
 
 

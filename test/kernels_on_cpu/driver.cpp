@@ -30,6 +30,7 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 #include "head_attention.cu"
 #include "instance_norm.cu"
 #include "instance_norm_add.cu"
+#include "instance_norm_join.cu"
 #include "look_up_convc1.cu"
 #include "volume_convolution.cu"
 #include "volume_convolution_add.cu"
@@ -140,6 +141,7 @@ std::map<std::string, Kernel> kernels = {
     KERNEL(head_attention),
     KERNEL(instance_norm),
     KERNEL(instance_norm_add),
+    KERNEL(instance_norm_join),
     KERNEL(look_up_convc1),
     KERNEL(volume_convolution),
     KERNEL(volume_convolution_add),

@@ -9,5 +9,5 @@
 extern "C" __global__ void __launch_bounds__(kNormThreads)
     instance_norm(const Eight* picture, const float* sums, Eight* to, int pixels, int channels, int chunk, int range,
                   int slope) {
-    normalise<false>(picture, sums, nullptr, to, pixels, channels, chunk, range, slope);
+    normalise<false>(picture, sums, nullptr, to, pixels, channels, chunk, range, slope, vectors_of(channels));
 }

@@ -8,5 +8,5 @@
 extern "C" __global__ void __launch_bounds__(kNormThreads)
     instance_norm_add(const Eight* picture, const float* sums, const Eight* residual, Eight* to, int pixels,
                       int channels, int chunk, int range, int slope) {
-    normalise<true>(picture, sums, residual, to, pixels, channels, chunk, range, slope);
+    normalise<true>(picture, sums, residual, to, pixels, channels, chunk, range, slope, vectors_of(channels));
 }

@@ -12,17 +12,20 @@ constexpr int kNormChannels = kNormVectors * kAtOnce;
 constexpr int kWarps = kNormThreads / kNormChannels;
 constexpr float kInstanceNormEps = 1e-5f;
 
-// Leaky ReLU, with ``slope`` thousandths below 0, of the norm, or of its sum with ``residual``. Of ``range`` places. What
-// fills the channels up to a multiple of eight is whatever it is where it is read, and zero where it is written.
+__device__ __forceinline__ int vectors_of(int channels) { return (channels + kAtOnce - 1) / kAtOnce; }
+
+// Leaky ReLU, with ``slope`` thousandths below 0, of the norm, or of its sum with ``residual``. Of ``range`` places, that
+// are ``apart`` vectors from each other in what is written. What fills the channels up to a multiple of eight is whatever
+// it is where it is read, and zero where it is written.
 template <bool kResidual>
 __device__ __forceinline__ void normalise(const Eight* __restrict__ picture, const float* __restrict__ sums,
                                           const Eight* __restrict__ residual, Eight* __restrict__ to, int pixels,
-                                          int channels, int chunk, int range, int slope) {
+                                          int channels, int chunk, int range, int slope, int apart) {
     __shared__ float means[kWarps][kNormChannels], squares[kWarps][kNormChannels];
     __shared__ int numbers_of[kWarps];
 
     const int thread = threadIdx.x, first = blockIdx.y * kNormVectors, image = blockIdx.z;
-    const int vectors = (channels + kAtOnce - 1) / kAtOnce, stored = vectors * kAtOnce;
+    const int vectors = vectors_of(channels), stored = vectors * kAtOnce;
     const int here = smaller(kNormVectors, vectors - first);
     const int chunks = (pixels + chunk - 1) / chunk;
 
@@ -69,7 +72,7 @@ __device__ __forceinline__ void normalise(const Eight* __restrict__ picture, con
     const int begin = blockIdx.x * range, end = begin + smaller(range, pixels - begin);
 #pragma unroll 4
     for (int pixel = begin + lane; pixel < end; pixel += lanes) {
-        const size_t at = (size_t(image) * pixels + pixel) * vectors + first + vector;
+        const size_t place = size_t(image) * pixels + pixel, at = place * vectors + first + vector;
         const Loaded x = loaded(picture + at);
         Loaded added = {};
         if (kResidual) added = loaded(residual + at);
@@ -79,7 +82,7 @@ __device__ __forceinline__ void normalise(const Eight* __restrict__ picture, con
             const float y = (x.at[i] - mean[i]) * scale[i] + added.at[i];
             result[i / 4].at[i % 4] = i >= filled ? 0.0f : y < 0.0f ? below * y : y;  // NaN stays
         }
-        to[at] = {{halves(result[0]), halves(result[1])}};
+        to[place * apart + first + vector] = {{halves(result[0]), halves(result[1])}};
     }
 }
 

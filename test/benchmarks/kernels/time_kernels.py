@@ -195,8 +195,8 @@ class Bench:
             nbytes = sum(one.nbytes for one in given) + 2 * wanted.size
             self.run(name, name, size, given, wanted.reshape(*size, -1), nbytes, timed)
 
-    def norm(self, batch, rows, columns, channels, timed):
-        """Both kernels, with a residual and without."""
+    def norm(self, batch, rows, columns, channels, timed, behind=0):
+        """Both kernels, with a residual and without, and joined with so many channels."""
         size, stored = (batch, rows, columns, channels), -(-channels // 8) * 8
         picture, residual = (halves(batch, rows, columns, stored) for _ in range(2))
         chunk = KERNELS["channel_sums"].launch(*size).numbers[2]
@@ -206,11 +206,21 @@ class Bench:
             wanted = twins.instance_norm(picture, sums, added[0] if added else np.zeros(1), chunk, 10, channels)
             nbytes = (2 + len(added)) * picture.nbytes
             self.run(name, name, (*size, 10), (picture, sums, *added), wanted, nbytes, timed, 1e-3)
+        if behind:
+            normed = twins.instance_norm(picture, sums, np.zeros(1), chunk, 10, channels)
+            other = halves(batch, rows, columns, -(-behind // 8) * 8)
+            given, wanted = (picture, sums, other), twins.joined(normed, channels, other, behind)
+            nbytes = picture.nbytes + other.nbytes + 2 * wanted.size
+            self.run(
+                "instance_norm_join", "instance_norm_join", (*size, 10, behind), given, wanted, nbytes, timed, 1e-3
+            )
 
 
 NORMED = [(2, 30, 40, 160), (2, 30, 40, 320), (2, 60, 80, 96), (2, 60, 80, 192), (2, 120, 160, 48), (2, 120, 160, 96),
           (1, 240, 320, 12), (1, 240, 320, 16)]  # fmt: skip
 """Batch, rows, columns and channels of the instance norms at 480x640."""
+JOINED = {(2, 30, 40, 160): 160, (2, 60, 80, 96): 96, (2, 120, 160, 48): 48}
+"""Channels behind them in the decoder."""
 
 
 def main():
@@ -218,13 +228,13 @@ def main():
     for size in ((2, 3, 37), (1, 2, 8), (2, 2, 160)):
         bench.all(*size, timed=False)
         bench.head(*size, timed=False)
-        bench.norm(*size, 44, timed=False)
+        bench.norm(*size, 44, timed=False, behind=19)
     for columns in (160, 184):
         print(f"480x{4 * columns}, batch 1")
         bench.all(1, 120, columns, timed=True)
         bench.head(1, 120, columns, timed=True)
     for size in NORMED:
-        bench.norm(*size, timed=True)
+        bench.norm(*size, timed=True, behind=JOINED.get(size, 0))
     print("FAILED: " + ", ".join(failures) if failures else "all right")
     sys.exit(1 if failures else 0)
 

@@ -205,6 +205,13 @@ def instance_norm(picture, sums, residual, chunk, slope, channels):
     return y.astype(np.float32)
 
 
+def join_leaky(picture, other, channels, slope, behind):
+    """[P,(C+D)8] from [P,C8] and [P,D8], of which so many channels count."""
+    x = picture[:, :channels].astype(np.float32)
+    both = np.concatenate([np.where(x < 0, x * slope / 1000, x), other[:, :behind]], 1)
+    return np.pad(both, [(0, 0), (0, -both.shape[1] % 8)])
+
+
 def joined(first_picture, channels, other, behind):
     """[N,H,W,C8+D8] from both, of which so many channels count."""
     sizes = (channels, first_picture), (behind, other)
@@ -333,6 +340,10 @@ def run_twin(name, arrays, numbers, images):
         result = instance_norm(first(halves[0], *shape), sums, residual, chunk, slope, channels)
         if behind:
             result = joined(result, channels, first(halves[2], *shape[:3], -(-behind[0] // 8) * 8), *behind)
+    elif name == "join_leaky":
+        places, channels, slope, behind = numbers
+        given = [first(one, places, -(-many // 8) * 8) for one, many in zip(halves, (channels, behind))]  # noqa: B905
+        result = join_leaky(*given, channels, slope, behind)
     elif name in ("wide_block", "disparity_step"):
         shape = images, *numbers[:2]
         picture = first(halves[0], *shape, HEAD_STORED)[..., :HEAD]

@@ -269,6 +269,25 @@ def _instance_norm_join(batch: int, rows: int, columns: int, channels: int, slop
     )
 
 
+_JOIN_THREADS, _JOINED_AT_ONCE = 256, 4
+
+
+def _join_leaky(batch: int, rows: int, columns: int, channels: int, slope: int, behind: int) -> Launch:
+    """A leaky ReLU of ``slope`` thousandths, and ``behind`` channels of another picture behind it."""
+
+    def picture(many: int) -> TensorSpec:
+        return _halves(batch, rows, columns, _ceil(many, _CHANNELS_AT_ONCE) * _CHANNELS_AT_ONCE)
+
+    places, made = batch * rows * columns, picture(_ceil(channels, _JOINED_AT_ONCE) * _JOINED_AT_ONCE + behind)
+    return Launch(
+        [picture(channels), picture(behind)],
+        made,
+        (_ceil(places * made.shape[-1] // _CHANNELS_AT_ONCE, _JOIN_THREADS), 1, 1),  # type: ignore[operator]
+        _JOIN_THREADS,
+        (places, channels, slope, behind),
+    )
+
+
 def _halves(*shape: int) -> TensorSpec:
     return TensorSpec(shape, np.dtype(np.float16))
 
@@ -307,4 +326,5 @@ KERNELS = {
     "instance_norm": Kernel(_instance_norm, least=(1, 1, 1, 1, 0)),
     "instance_norm_add": Kernel(_instance_norm_add, least=(1, 1, 1, 1, 0)),
     "instance_norm_join": Kernel(_instance_norm_join, least=(1, 1, 1, 1, 0, 1)),
+    "join_leaky": Kernel(_join_leaky, least=(1, 1, 1, 1, 0, 1)),
 }

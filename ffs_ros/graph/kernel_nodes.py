@@ -18,6 +18,7 @@ from ffs_ros.graph.gru_nodes import with_updates
 from ffs_ros.graph.head_attention_nodes import with_attention
 from ffs_ros.graph.head_nodes import CHANNELS as HEAD_CHANNELS
 from ffs_ros.graph.head_nodes import LAST, head_steps
+from ffs_ros.graph.join_nodes import with_joins
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
 from ffs_ros.graph.norm_nodes import with_norms
 from ffs_ros.graph.pair_nodes import with_all_pairs
@@ -45,6 +46,7 @@ LINEAR = {
     "instance_norm": (1,),
     "instance_norm_add": (1,),
     "instance_norm_join": (1,),
+    "join_leaky": (),
 }
 """Which of what a kernel reads lies in memory as its shape says; elsewhere the channels of a place lie side by side."""
 _FINER = 4
@@ -112,6 +114,7 @@ class _Rewrite:
         with_updates(self.nodes, self._type, DOMAIN)
         self.model.graph.initializer.extend(with_attention(self.nodes, self.weights, self._type, DOMAIN))
         with_norms(self.nodes, self.weights, self._type, DOMAIN)
+        with_joins(self.nodes, self._type, DOMAIN)
         self._put_heads(len(of_evidence))
         self._finish()
 

@@ -82,7 +82,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 73, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 76, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -241,6 +241,16 @@ def test_the_twin_of_what_is_joined_is_the_graph(run_nodes: Any) -> None:
     expected = twins.joined(norm, 24, np.pad(fine, [(0, 0)] * 3 + [(0, 4)], constant_values=np.nan), 12)
     np.testing.assert_allclose(found, expected[..., :36], atol=1e-5)
     assert not expected[..., 36:].any()
+
+
+def test_the_twin_of_the_join_is_the_graph(run_nodes: Any) -> None:
+    """The upsampling's: what is joined begins within a vector of eight."""
+    feeds = {"mask": normal(2, 12, 7, 9), "stem": normal(2, 16, 7, 9)}
+    found = run_nodes(lambda b, mask, stem: b.concat([b.leaky_relu(mask), stem], axis=1), {}, feeds)
+    mask, stem = (array.transpose(0, 2, 3, 1).reshape(-1, array.shape[1]) for array in feeds.values())
+    expected = twins.join_leaky(np.pad(mask, [(0, 0), (0, 4)], constant_values=np.nan), stem, 12, 10, 16)
+    np.testing.assert_allclose(found.transpose(0, 2, 3, 1).reshape(-1, 28), expected[:, :28], atol=1e-6)
+    assert not expected[:, 28:].any()
 
 
 @pytest.mark.parametrize(("slope", "added"), [(10, False), (0, True)])

@@ -42,7 +42,7 @@ BEFORE = {
     "volume_up": [], "context": ["all_pairs"],
     "iteration.1": ["look_up_convc1"],
     "iteration.2": ["gru_input"], "iteration.3": ["gru_reset"] * 2, "iteration.4": ["gru_output"],
-    "upsampling": [],
+    "upsampling.2": ["join_leaky"],
 }  # fmt: skip
 """The kernels that run before a part; those of the stem at 1/2 beside the first two of the decoder's."""
 AFTER = {
@@ -51,7 +51,7 @@ AFTER = {
         "head_attention", "four_times_finer", "volume_convolution", "volume_convolution", "volume_convolution_add",
         "first_disparity",
     ],
-    "upsampling": ["convex_upsampling"],
+    "upsampling.2": ["convex_upsampling"],
     "iteration.4": ["wide_block", "wide_block", "disparity_step"],
 }  # fmt: skip
 CALLED = [name for part in BEFORE for name in (*BEFORE[part], *AFTER.get(part, []))]

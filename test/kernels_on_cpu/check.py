@@ -176,6 +176,19 @@ def norm_case(gpu, batch, rows, columns, channels, slope):
     gpu.free()
 
 
+def join_case(gpu, batch, rows, columns, channels, slope, behind):
+    """What fills both up is NaN; values that are none, and the largest."""
+    places = batch * rows * columns
+    picture, other = (last(halves(places, many), -(-many // 8) * 8) for many in (channels, behind))
+    picture[0, 0], picture[-1, 1], picture[-1, channels - 1] = np.nan, -65504, -np.inf
+    other[-1, behind - 1], other[0, 0] = np.nan, -65504
+    found = launched(gpu, "join_leaky", (batch, rows, columns, channels, slope, behind), picture, other)
+    with np.errstate(invalid="ignore"):
+        expected = twins.join_leaky(picture, other, channels, slope, behind)
+    report(f"join_leaky {places}x{channels}+{behind}", close(found.reshape(expected.shape), expected))
+    gpu.free()
+
+
 def convolution_case(gpu, kind, batch, planes, rows, columns, slope, blocks):
     """What fills up the gate is NaN: nothing of it may be in the result. Blocks begin and end within tiles."""
     shape, name = (batch, planes, rows, columns), f"volume_convolution{kind}"
@@ -279,6 +292,8 @@ def main():
         look_up_case(gpu, *size)
     for size in ((1, 8, 9, 16, 0), (2, 31, 40, 44, 10), (1, 1, 3, 8, 0), (2, 20, 37, 296, 0), (1, 150, 40, 12, 10)):
         norm_case(gpu, *size)
+    for size in ((1, 5, 60, 12, 10, 16), (2, 3, 7, 44, 1000, 19), (1, 1, 1, 4, 10, 2)):
+        join_case(gpu, *size)
     for size in ((1, 8, 8, 212), (2, 13, 19, 244), (1, 1, 1, 1), (1, 17, 9, 33), (3, 2, 24, 64)):
         head_case(gpu, *size)
     sys.exit(1 if failures else 0)

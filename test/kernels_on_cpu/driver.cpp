@@ -31,6 +31,7 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 #include "instance_norm.cu"
 #include "instance_norm_add.cu"
 #include "instance_norm_join.cu"
+#include "join_leaky.cu"
 #include "look_up_convc1.cu"
 #include "volume_convolution.cu"
 #include "volume_convolution_add.cu"
@@ -142,6 +143,7 @@ std::map<std::string, Kernel> kernels = {
     KERNEL(instance_norm),
     KERNEL(instance_norm_add),
     KERNEL(instance_norm_join),
+    KERNEL(join_leaky),
     KERNEL(look_up_convc1),
     KERNEL(volume_convolution),
     KERNEL(volume_convolution_add),

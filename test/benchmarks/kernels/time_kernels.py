@@ -215,6 +215,14 @@ class Bench:
                 "instance_norm_join", "instance_norm_join", (*size, 10, behind), given, wanted, nbytes, timed, 1e-3
             )
 
+    def join(self, batch, rows, columns, channels, behind, timed):
+        """A leaky ReLU and what is joined with it."""
+        size, places = (batch, rows, columns, channels, 10, behind), batch * rows * columns
+        given = [halves(places, -(-many // 8) * 8) for many in (channels, behind)]
+        wanted = twins.join_leaky(*given, channels, 10, behind)
+        nbytes = sum(one.nbytes for one in given) + 2 * wanted.size
+        self.run("join_leaky", "join_leaky", size, given, wanted.reshape(batch, rows, columns, -1), nbytes, timed)
+
 
 NORMED = [(2, 30, 40, 160), (2, 30, 40, 320), (2, 60, 80, 96), (2, 60, 80, 192), (2, 120, 160, 48), (2, 120, 160, 96),
           (1, 240, 320, 12), (1, 240, 320, 16)]  # fmt: skip
@@ -229,10 +237,12 @@ def main():
         bench.all(*size, timed=False)
         bench.head(*size, timed=False)
         bench.norm(*size, 44, timed=False, behind=19)
+        bench.join(*size, 44, 19, timed=False)
     for columns in (160, 184):
         print(f"480x{4 * columns}, batch 1")
         bench.all(1, 120, columns, timed=True)
         bench.head(1, 120, columns, timed=True)
+        bench.join(1, 240, 2 * columns, 12, 16, timed=True)
     for size in NORMED:
         bench.norm(*size, timed=True, behind=JOINED.get(size, 0))
     print("FAILED: " + ", ".join(failures) if failures else "all right")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,14 +183,15 @@ HIDDEN = ("rclpy", "torch", "lightning", "onnxruntime", "onnx", "tensorrt", "ten
 
 
 def run_without(hidden: tuple[str, ...], statement: str) -> tuple[subprocess.CompletedProcess[str], float]:
-    """Run a statement in a new interpreter that cannot import ``hidden``; what it said, and its seconds."""
+    """Run a statement in a new interpreter that cannot import ``hidden``; what it said, and its processor seconds."""
     hide = f"import sys; sys.modules.update(dict.fromkeys({hidden!r}))"
-    begin = time.perf_counter()
+    begin = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-c", f"{hide}; {statement}"],
         capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"}, check=False,
     )  # fmt: skip
-    return done, time.perf_counter() - begin
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime
 
 
 @pytest.mark.parametrize(
@@ -220,5 +221,5 @@ def test_the_core_needs_numpy_and_opencv_only(statement):
 
 @pytest.mark.parametrize("statement", ["import ffs_ros", "from ffs_ros.cli import main; main(['--help'])"])
 def test_the_command_starts_in_half_a_second(statement):
-    """The best of three starts, interpreter included, takes less than 0.5 s."""
+    """Of a processor's time, which other work on the machine does not lengthen; the best of three, interpreter included."""
     assert min(run_without((), statement)[1] for _ in range(3)) < 0.5

@@ -221,5 +221,5 @@ def test_the_core_needs_numpy_and_opencv_only(statement):
 
 @pytest.mark.parametrize("statement", ["import ffs_ros", "from ffs_ros.cli import main; main(['--help'])"])
 def test_the_command_starts_in_half_a_second(statement):
-    """Of a processor's time, which other work on the machine does not lengthen; the best of three, interpreter included."""
+    """Of a processor's time, which other work does not lengthen; the best of three starts, interpreter included."""
     assert min(run_without((), statement)[1] for _ in range(3)) < 0.5

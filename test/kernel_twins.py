@@ -112,11 +112,16 @@ def evidence(samples, weight, bias):
     return np.where(x < 0, 0, x).astype(np.float32)
 
 
-def with_disparity(evidence, disparity):
-    """[B,H,W,64]: the evidence, the disparity and zeros."""
-    with np.errstate(over="ignore"):  # far outside it is infinite in halves
-        seen = disparity.astype(np.float16).astype(np.float32)
-    return np.concatenate([evidence, seen[..., None], np.zeros((*disparity.shape, 7), np.float32)], -1)
+def disparity_features(disparity, weight, bias):
+    """[B,H,W,24] from [B,H,W], rounded to halves: 18 by the weight [18,7,7], with a ReLU, and zeros behind them."""
+    rows, columns = disparity.shape[1:]
+    with np.errstate(over="ignore", invalid="ignore"):  # far outside it is infinite in halves
+        padded = np.pad(disparity.astype(np.float16).astype(np.float32), [(0, 0), (3, 3), (3, 3)])
+        y = bias + sum(
+            padded[:, r : r + rows, c : c + columns, None] * weight[:, r, c].astype(np.float32)
+            for r, c in np.ndindex(7, 7)
+        )
+        return last(np.moveaxis(np.where(y < 0, 0, y), -1, 1), 24, 0).astype(np.float32)
 
 
 def convolution(volume, weight, bias, slope, residual=0, gate=1):
@@ -319,6 +324,10 @@ def run_twin(name, arrays, numbers, images):
     elif name == "all_pairs":
         batch, rows, columns = numbers
         result = all_pairs(first(halves[0], 2 * batch, 224, rows, columns))
+    elif name == "disparity_features":
+        disparity = first(arrays[0][: arrays[0].size // 4 * 4].view(np.float32), images, *numbers)
+        bias = first(arrays[2].view(np.float32), 18)
+        result = disparity_features(disparity, unpacked_rows(first(halves[1], 2, 7, 3, 32, 2)), bias)
     elif name == "convex_upsampling":
         rows, columns = numbers
         logits = first(halves[0], images, 4 * rows, 4 * columns, 16)[..., :9]
@@ -363,7 +372,7 @@ def run_twin(name, arrays, numbers, images):
         pairs = first(halves[2], *grid, columns)
         disparity = first(arrays[0][: 4 * pixels].view(np.float32), *grid)
         samples = look_up(disparity, np.moveaxis(volume[..., :CHANNELS], -1, 1), pairs)
-        result = with_disparity(evidence(samples, unpacked(halves[3]), arrays[4].view(np.float32)), disparity)
+        result = evidence(samples, unpacked(halves[3]), arrays[4].view(np.float32))
     with np.errstate(over="ignore"):
         halves[-1][: result.size] = result.astype(np.float16).reshape(-1)
 
@@ -397,6 +406,20 @@ def unpacked_convolution(halves):
         channel = 16 * step + 2 * (lane % 4) + at % 2 + 8 * (at // 2)
         weight[output, channel] = given[:, :, step, :, two, lane, one, at].transpose(2, 0, 1)
     return weight
+
+
+def unpacked_rows(halves):
+    """[18,7,7] from [2,7,3,32,2]: of lane 4 output + pair, taps 2 pair, 2 pair + 1 of eight, the first or last none."""
+    weight = np.empty((2, 24, 7, 8), np.float16)
+    for lane in range(32):
+        pair = lane % 4
+        weight[:, lane // 4 :: 8, :, 2 * pair : 2 * pair + 2] = halves[:, :, :, lane].transpose(0, 2, 1, 3)
+    even, odd = weight
+    assert not weight[:, 18:].any()
+    assert not even[..., 0].any()
+    assert not odd[..., 7].any()
+    assert np.array_equal(even[..., 1:], odd[..., :7])
+    return odd[:18, :, :7]
 
 
 def of_window(rows):

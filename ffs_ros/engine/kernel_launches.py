@@ -10,7 +10,7 @@ import numpy as np
 
 from ffs_ros.engine import TensorSpec
 
-_PLANES, _STORED, _FEATURES, _PROJECTED, _EVIDENCE, _WRITTEN = 48, 32, 224, 12, 56, 64
+_PLANES, _STORED, _FEATURES, _PROJECTED, _EVIDENCE = 48, 32, 224, 12, 56
 _SAMPLES = 2 * 9 * _STORED
 _FINER = 4
 _HEAD, _HEAD_STORED, _HEAD_TILE = 36, 40, 8
@@ -70,10 +70,7 @@ def _all_pairs(batch: int, rows: int, columns: int) -> Launch:
 
 
 def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
-    """What is around the disparity in the geometry volume and the correlation of all pairs, through ``convc1``.
-
-    And the disparity, in halves, which more than one layer reads with the channels last.
-    """
+    """What is around the disparity in the geometry volume and the correlation of all pairs, through ``convc1``."""
     pixels = batch * rows * columns
     return Launch(
         [
@@ -81,11 +78,27 @@ def _look_up_convc1(batch: int, rows: int, columns: int) -> Launch:
             _halves(batch, _PLANES, rows, columns, _STORED),
             _halves(batch, rows, columns, columns),
         ],
-        _halves(batch, rows, columns, _WRITTEN),
+        _halves(batch, rows, columns, _EVIDENCE),
         (_ceil(pixels, 32), 1, 1),
         256,
         (pixels, rows * columns, columns),
         (2 * _SAMPLES * _EVIDENCE, 4 * _EVIDENCE),
+    )
+
+
+_SEEN_TILE = (8, 16)
+_SEEN_STORED, _SEEN_TAPS = 24, 7
+
+
+def _disparity_features(batch: int, rows: int, columns: int) -> Launch:
+    """The first layer on the disparity, 7x7, with its ReLU."""
+    return Launch(
+        [TensorSpec((batch, 1, rows, columns), np.dtype(np.float32))],
+        _halves(batch, rows, columns, _SEEN_STORED),
+        (_ceil(columns, _SEEN_TILE[1]), _ceil(rows, _SEEN_TILE[0]), batch),
+        128,
+        (rows, columns),
+        (2 * 2 * _SEEN_TAPS * 8 * _SEEN_STORED, 4 * _SEEN_STORED),
     )
 
 
@@ -312,6 +325,7 @@ KERNELS = {
     "first_disparity": Kernel(_first_disparity),
     "all_pairs": Kernel(_all_pairs),
     "look_up_convc1": Kernel(_look_up_convc1),
+    "disparity_features": Kernel(_disparity_features),
     "convex_upsampling": Kernel(_convex_upsampling),
     "head_attention": Kernel(_head_attention),
     "gru_input": Kernel(partial(_gru, reads=(_DRIVE, _HIDDEN), writes=_DRIVE + _HIDDEN)),

@@ -20,6 +20,7 @@ from ffs_ros.graph.head_nodes import CHANNELS as HEAD_CHANNELS
 from ffs_ros.graph.head_nodes import LAST, head_steps
 from ffs_ros.graph.join_nodes import with_joins
 from ffs_ros.graph.lookup import CHANNELS, LEVELS, TAPS
+from ffs_ros.graph.motion_nodes import DISPARITY, with_disparity_features
 from ffs_ros.graph.norm_nodes import with_norms
 from ffs_ros.graph.pair_nodes import with_all_pairs
 from ffs_ros.graph.volume import PLANES
@@ -35,6 +36,7 @@ LINEAR = {
     "volume_convolution_gated": (),
     "all_pairs": (0,),
     "look_up_convc1": (0, 2),
+    "disparity_features": (0,),
     "convex_upsampling": (1,),
     "wide_block": (),
     "disparity_step": (1,),
@@ -51,8 +53,6 @@ LINEAR = {
 """Which of what a kernel reads lies in memory as its shape says; elsewhere the channels of a place lie side by side."""
 _FINER = 4
 _FEATURES, _PROJECTED, _EVIDENCE = 224, 12, 56
-_WRITTEN = 64
-"""Channels that the look-up writes: evidence, the disparity that it was made of, and zeros."""
 _CONVC1 = "update_block.encoder.convc1"
 _OUTPUT_TILE, _SAMPLE_STEP = 8, 16
 """Outputs and samples of one product on a tensor core (``mma.m16n8k16``)."""
@@ -100,22 +100,18 @@ class _Rewrite:
         if not with_all_pairs(self.nodes, self.weights, features, self._maker(pairs), [*self.size], DOMAIN):
             raise _NotThere
         constants = self._convc1()
-        of_evidence, of_disparity = (
-            self._readers(f"update_block.encoder.{name}.weight") for name in ("convc2", "convd1")
+        iterations = self._readers("update_block.encoder.convc2.weight")
+        for reader in iterations:
+            self._put_look_up(reader.input[0], geometry, pairs, constants)
+        of_disparity = self._readers(f"{DISPARITY}.weight")
+        self.model.graph.initializer.extend(
+            with_disparity_features(self.nodes, self.weights, of_disparity, self._type, DOMAIN)
         )
-        wide = self._widened(of_evidence[0], slice(0, _EVIDENCE)), self._widened(of_disparity[0], slice(_EVIDENCE, 57))
-        for reader, other in zip(of_evidence, of_disparity, strict=True):
-            evidence = reader.input[0]
-            self._put_look_up(evidence, other.input[0], geometry, pairs, constants)
-            reader.input[1], other.input[0], other.input[1] = wide[0], evidence, wide[1]
-            self.types[evidence] = helper.make_tensor_value_info(
-                evidence, TensorProto.FLOAT16, [batch, _WRITTEN, rows, columns]
-            )
         with_updates(self.nodes, self._type, DOMAIN)
         self.model.graph.initializer.extend(with_attention(self.nodes, self.weights, self._type, DOMAIN))
         with_norms(self.nodes, self.weights, self._type, DOMAIN)
         with_joins(self.nodes, self._type, DOMAIN)
-        self._put_heads(len(of_evidence))
+        self._put_heads(len(iterations))
         self._finish()
 
     def _readers(self, weight: str) -> list[onnx.NodeProto]:
@@ -186,15 +182,6 @@ class _Rewrite:
         node, scope = self.makers[projected], self.makers[features].name.rpartition("/")[0]
         node.name = f"{scope}/{node.name.rpartition('/')[2]}"
 
-    def _widened(self, conv: onnx.NodeProto, channels: slice) -> str:
-        """The name of a convolution's weight for what the look-up writes, a new initializer."""
-        weight = self._array(conv.input[1])
-        wide = np.zeros((weight.shape[0], _WRITTEN, *weight.shape[2:]), weight.dtype)
-        wide[:, channels] = weight
-        name = f"{conv.input[1]}.of_evidence"
-        self.model.graph.initializer.append(numpy_helper.from_array(wide, name))
-        return name
-
     def _put_finer(self) -> None:
         """In the place of a matrix for each axis, columns first (``resampling.four_times_finer``), and the sum."""
         total = self._read_by("cost_agg.post8_to_4.out.0.conv.weight")
@@ -230,7 +217,7 @@ class _Rewrite:
             raise _NotThere
         self.model.graph.initializer.append(constant)
 
-    def _put_look_up(self, evidence: str, seen: str, geometry: str, pairs: str, constants: list[str]) -> None:
+    def _put_look_up(self, evidence: str, geometry: str, pairs: str, constants: list[str]) -> None:
         transpose = self._maker(evidence)
         batch, rows, columns = self.size
         if transpose.op_type != "Transpose":
@@ -239,7 +226,7 @@ class _Rewrite:
         self._expect(made, TensorProto.FLOAT16, batch, rows, columns, _EVIDENCE)
         scope = transpose.name.split("/")[0]
         read = {name for name in self._read_inside(made, scope) if not self._of_tables(name)}
-        if len(read) != 1 or list(self._maker(seen).input) != [*read]:
+        if len(read) != 1:
             raise _NotThere
         (disparity,) = read
         self._expect(disparity, TensorProto.FLOAT, batch, 1, rows, columns)

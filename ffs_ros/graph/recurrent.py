@@ -31,13 +31,17 @@ def motion_features(b: Builder, evidence: str, disparity: str) -> str:
     """
     encoder = "update_block.encoder"
     cost = b.relu(conv(b, evidence, f"{encoder}.convc2"))
-    weight, bias = (b.tensors[f"{encoder}.convd1.{part}"] for part in ("weight", "bias"))
+    flow = b.relu(handing_on(b, disparity_features(b, disparity), f"{encoder}.convd2"))
+    return b.relu(handing_on(b, b.concat([cost, flow], axis=1), f"{encoder}.conv"))
+
+
+def disparity_features(b: Builder, disparity: str) -> str:
+    """[B,18,H/4,W/4]: 16 features of the disparity, and the disparity above and below 0."""
+    name = "update_block.encoder.convd1"
+    weight, bias = (b.tensors[f"{name}.{part}"] for part in ("weight", "bias"))
     above_and_below = np.zeros((2, *weight.shape[1:]), np.float32)
     above_and_below[:, 0, 3, 3] = 1, -1
-    weight, bias = np.concatenate([weight, above_and_below]), np.pad(bias, [(0, 2)])
-    flow = b.relu(conv_with(b, disparity, f"{encoder}.convd1", weight, bias))
-    flow = b.relu(handing_on(b, flow, f"{encoder}.convd2"))
-    return b.relu(handing_on(b, b.concat([cost, flow], axis=1), f"{encoder}.conv"))
+    return b.relu(conv_with(b, disparity, name, np.concatenate([weight, above_and_below]), np.pad(bias, [(0, 2)])))
 
 
 def handing_on(b: Builder, x: str, name: str) -> str:

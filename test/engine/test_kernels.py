@@ -30,7 +30,8 @@ from ffs_ros.graph.kernel_nodes import packed, sample_weight  # noqa: E402
 from ffs_ros.graph.layers import conv, instance_norm  # noqa: E402
 from ffs_ros.graph.lookup import looked_up, tables  # noqa: E402
 from ffs_ros.graph.model import IR_VERSION  # noqa: E402
-from ffs_ros.graph.recurrent import correction, updated, wide_block  # noqa: E402
+from ffs_ros.graph.motion_nodes import packed_rows  # noqa: E402
+from ffs_ros.graph.recurrent import correction, disparity_features, updated, wide_block  # noqa: E402
 from ffs_ros.graph.resampling import four_times_finer  # noqa: E402
 from ffs_ros.graph.upsampling import weighted_mean  # noqa: E402
 from ffs_ros.graph.volume import all_pairs, cost_volume  # noqa: E402
@@ -82,7 +83,7 @@ def test_the_kernels_compute_what_their_twins_do(kernels_on_cpu: Path, checkout:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 76, done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * 82, done.stdout
 
 
 def test_the_packed_weight_is_the_weight() -> None:
@@ -251,6 +252,30 @@ def test_the_twin_of_the_join_is_the_graph(run_nodes: Any) -> None:
     expected = twins.join_leaky(np.pad(mask, [(0, 0), (0, 4)], constant_values=np.nan), stem, 12, 10, 16)
     np.testing.assert_allclose(found.transpose(0, 2, 3, 1).reshape(-1, 28), expected[:, :28], atol=1e-6)
     assert not expected[:, 28:].any()
+
+
+def test_the_packed_rows_are_the_weight() -> None:
+    """Likewise, for even columns and odd ones."""
+    weight = RANDOM.normal(size=(18, 7, 7)).astype(np.float16)
+    rows = packed_rows(weight)
+    assert rows.nbytes == KERNELS["disparity_features"].launch(1, 1, 1).constant_bytes[0]
+    np.testing.assert_array_equal(twins.unpacked_rows(rows), weight)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_twin_of_the_disparity_features_is_the_graph(size: tuple[int, int, int], run_nodes: Any) -> None:
+    """Of disparities that are halves; the last two hand them on."""
+    disparity = RANDOM.uniform(-8, 56, size).astype(np.float16).astype(np.float32)
+    name, learned, bias = "update_block.encoder.convd1", normal(16, 1, 7, 7) / 7, normal(16)
+    weights = {f"{name}.weight": learned, f"{name}.bias": bias}
+    found = run_nodes(disparity_features, weights, {"disparity": disparity[:, None]})
+    handed_on = np.zeros((2, 7, 7), np.float32)
+    handed_on[:, 3, 3] = 1, -1
+    weight = np.concatenate([learned[:, 0], handed_on])
+    expected = twins.disparity_features(disparity, weight, np.pad(bias, (0, 2)))
+    assert not expected[..., 18:].any()
+    np.testing.assert_allclose(found, expected[..., :18].transpose(0, 3, 1, 2), atol=1e-4)
+    np.testing.assert_array_equal(expected[..., 16] - expected[..., 17], disparity)
 
 
 @pytest.mark.parametrize(("slope", "added"), [(10, False), (0, True)])

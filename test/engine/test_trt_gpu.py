@@ -34,6 +34,7 @@ pytest.importorskip("onnx")
 from ffs_ros.graph.disparity_nodes import of_taps
 from ffs_ros.graph.head_nodes import packed_depthwise, packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
+from ffs_ros.graph.motion_nodes import packed_rows
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
 
@@ -297,6 +298,7 @@ def constants_of(name: str, rng: np.random.Generator) -> list[np.ndarray]:
         return [packed_convolution(normal(28, 32, 3, 3, 3) / 30), packed_bias(normal(28))]
     return {
         "first_disparity": [of_taps(normal(1, 28, 3, 3, 3) / 9)],
+        "disparity_features": [packed_rows(normal(18, 7, 7) / 7), np.pad(normal(18), (0, 6))],
         "look_up_convc1": [packed(normal(56, twins.SAMPLES) / 30), normal(56)],
         "wide_block": [
             packed_depthwise(normal(50, 36) / 10),

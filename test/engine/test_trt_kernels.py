@@ -40,7 +40,7 @@ BEFORE = {
     "decoder.8": NORM_JOIN, "decoder.9": NORM, "decoder.10": NORM_ADD,
     "volume_stem": ["cost_volume", "volume_convolution"],
     "volume_up": [], "context": ["all_pairs"],
-    "iteration.1": ["look_up_convc1"],
+    "iteration.1": ["look_up_convc1", "disparity_features"],
     "iteration.2": ["gru_input"], "iteration.3": ["gru_reset"] * 2, "iteration.4": ["gru_output"],
     "upsampling.2": ["join_leaky"],
 }  # fmt: skip

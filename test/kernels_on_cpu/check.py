@@ -15,6 +15,7 @@ from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.disparity_nodes import of_taps
 from ffs_ros.graph.head_nodes import packed_depthwise, packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
+from ffs_ros.graph.motion_nodes import packed_rows
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
 
@@ -125,9 +126,27 @@ def look_up_case(gpu, batch, rows, columns):
     expected[~np.isfinite(disparity)] = np.nan
     weight, bias = halves(56, SAMPLES, scale=0.05), RANDOM.normal(size=56).astype(np.float32)
     given = disparity, last(volume, STORED), pairs, packed(weight), bias  # nobody may read the volume's padding: NaN
-    wanted = twins.with_disparity(twins.evidence(expected, weight, bias), disparity)
     found = launched(gpu, "look_up_convc1", (batch, rows, columns), *given)
-    report(f"look_up_convc1 {batch}x{rows}x{columns}", close(found, wanted, 2e-3))
+    report(f"look_up_convc1 {batch}x{rows}x{columns}", close(found, twins.evidence(expected, weight, bias), 2e-3))
+    gpu.free()
+
+
+def features_case(gpu, batch, rows, columns):
+    """The last two features are the disparity above and below 0, as halves, where nothing around is not finite."""
+    size, disparity = (batch, rows, columns), RANDOM.uniform(-8, 56, (batch, rows, columns)).astype(np.float32)
+    disparity[0, 0, 0], disparity[-1, -1, -1], disparity[0, rows // 2, columns // 2] = 65504, -65504, np.nan
+    disparity[-1, rows // 3, columns // 5], disparity[0, -1, 0] = 1e9, -np.inf
+    weight, bias = halves(18, 7, 7, scale=0.1), RANDOM.normal(size=18).astype(np.float32)
+    weight[16:], bias[16:] = 0, 0
+    weight[16:, 3, 3] = 1, -1
+    given = disparity[:, None], packed_rows(weight), np.pad(bias, (0, 6))
+    found = launched(gpu, "disparity_features", size, *given)
+    problem = close(found, twins.disparity_features(disparity, weight, bias), 1e-4)
+    there = np.isfinite(found[..., 16])
+    with np.errstate(over="ignore", invalid="ignore"):
+        handed_on = found[..., 16] - found[..., 17] == disparity.astype(np.float16)
+    problem = problem or ("" if handed_on[there].all() else "the disparity is not handed on")
+    report(f"disparity_features {batch}x{rows}x{columns}", problem)
     gpu.free()
 
 
@@ -290,6 +309,8 @@ def main():
         upsampling_case(gpu, *size)
     for size in ((1, 3, 32), (2, 3, 37), (1, 1, 1), (1, 1, 160), (2, 2, 75), (1, 5, 8)):
         look_up_case(gpu, *size)
+    for size in ((1, 8, 16), (2, 13, 37), (1, 1, 1), (1, 9, 18), (3, 2, 75), (1, 30, 5)):
+        features_case(gpu, *size)
     for size in ((1, 8, 9, 16, 0), (2, 31, 40, 44, 10), (1, 1, 3, 8, 0), (2, 20, 37, 296, 0), (1, 150, 40, 12, 10)):
         norm_case(gpu, *size)
     for size in ((1, 5, 60, 12, 10, 16), (2, 3, 7, 44, 1000, 19), (1, 1, 1, 4, 10, 2)):

@@ -21,6 +21,7 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 #include "channel_sums.cu"
 #include "convex_upsampling.cu"
 #include "cost_volume.cu"
+#include "disparity_features.cu"
 #include "disparity_step.cu"
 #include "first_disparity.cu"
 #include "four_times_finer.cu"
@@ -133,6 +134,7 @@ std::map<std::string, Kernel> kernels = {
     KERNEL(channel_sums),
     KERNEL(convex_upsampling),
     KERNEL(cost_volume),
+    KERNEL(disparity_features),
     KERNEL(disparity_step),
     KERNEL(first_disparity),
     KERNEL(four_times_finer),

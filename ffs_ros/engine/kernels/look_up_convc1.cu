@@ -79,7 +79,6 @@ __device__ __forceinline__ void sample(const float* __restrict__ disparity, cons
 }
 
 constexpr int kOutputs = 56;
-constexpr int kWritten = 64;
 constexpr int kSteps = kSamples / 16;
 constexpr int kEncodedPixels = 32;                      // of a block
 constexpr int kEncodedThreads = kEncodedPixels * kPerPixel;
@@ -87,8 +86,8 @@ constexpr int kPitch = kSamples + 8;
 
 }  // namespace
 
-// convc1 of the samples, with its ReLU: evidence [B,H,W,64], 56 of it, then the disparity, then zeros; from the disparity
-// [B,H,W], the geometry volume [B,48,H,W,32] (of whose channels 28 are read) and the correlation of all pairs [B,H,W,W]. ``weight``: halves [36][7][32][4], for 16
+// convc1 of the samples, with its ReLU: evidence [B,H,W,56] from the disparity [B,H,W], the geometry volume [B,48,H,W,32]
+// (of whose channels 28 are read) and the correlation of all pairs [B,H,W,W]. ``weight``: halves [36][7][32][4], for 16
 // of the 576 samples, 8 outputs and a lane what it gives to mma.m16n8k16 as B; sample 32 (9 level + tap) + c is of
 // channel c, 28 is the correlation's, those above are zero. Whatever the disparity, nothing outside is read; where it is
 // not finite the pixel is NaN. pixels = batch * rows * columns, area = rows * columns. Grid ceil(pixels / 32), 256
@@ -140,11 +139,7 @@ extern "C" __global__ void __launch_bounds__(kEncodedThreads, 4)
             for (int q = 0; q < 4; ++q) x += sums[q][done][output + i];
             result[i / 4].at[i % 4] = x < 0.0f ? 0.0f : x;  // NaN stays
         }
-        Eight* to = reinterpret_cast<Eight*>(evidence + size_t(first + done) * kWritten);
-        to[output / 8] = Eight{{halves(result[0]), halves(result[1])}};
-        if (output == 0) {
-            const Values own = {{disparity[first + done], 0.0f, 0.0f, 0.0f}}, zeros = {};
-            to[kOutputs / 8] = Eight{{halves(own), halves(zeros)}};
-        }
+        *reinterpret_cast<Eight*>(evidence + size_t(first + done) * kOutputs + output) =
+            Eight{{halves(result[0]), halves(result[1])}};
     }
 }

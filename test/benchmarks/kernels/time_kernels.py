@@ -23,6 +23,7 @@ from ffs_ros.engine.kernel_launches import KERNELS
 from ffs_ros.graph.disparity_nodes import of_taps
 from ffs_ros.graph.head_nodes import packed_depthwise, packed_layers, packed_taps
 from ffs_ros.graph.kernel_nodes import packed
+from ffs_ros.graph.motion_nodes import packed_rows
 from ffs_ros.graph.volume_nodes import packed as packed_convolution
 from ffs_ros.graph.volume_nodes import packed_bias
 
@@ -143,9 +144,13 @@ class Bench:
             samples = twins.look_up(disparity, volume, pairs)
             samples[~np.isfinite(disparity)] = np.nan
             given = disparity, twins.last(volume, STORED), pairs, packed(weight), bias
-            nbytes = pixels * (4 + 20 * 64 + 20 * 2 + 2 * 64)
-            wanted = twins.with_disparity(twins.evidence(samples, weight, bias), disparity)
+            nbytes = pixels * (4 + 20 * 64 + 20 * 2 + 2 * 56)
+            wanted = twins.evidence(samples, weight, bias)
             self.run(f"look_up_convc1, {kind.__name__}", "look_up_convc1", size, given, wanted, nbytes, timed, 2e-3)
+            weight_of_rows, bias_of_rows = halves(18, 7, 7, scale=0.1), RANDOM.standard_normal(18, np.float32)
+            given = disparity, packed_rows(weight_of_rows), np.pad(bias_of_rows, (0, 6))
+            wanted, name = twins.disparity_features(disparity, weight_of_rows, bias_of_rows), "disparity_features"
+            self.run(f"{name}, {kind.__name__}", name, size, given, wanted, (4 + 2 * 24) * pixels, timed, 1e-3)
 
     def convolutions(self, batch, rows, columns, geometry, timed):
         """Each kind of the volume's."""

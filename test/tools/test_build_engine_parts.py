@@ -117,8 +117,8 @@ def test_kernels_run_between_the_plans_of_a_graph_in_halves(module: ReferenceTen
     assert (code, error) == (0, "")
     assert "building n.engine in fp16 with kernels of our own ..." in out
     assert "mean difference 0.00" in out
-    assert kernels_of("n.engine")[-3:] == ["wide_block", "disparity_step", "convex_upsampling"]
-    parts = [PARTS[0], *DECODER, *PARTS[3:6], "context", *ITERATION, "upsampling"]
+    assert kernels_of("n.engine")[-3:] == ["disparity_step", "join_leaky", "convex_upsampling"]
+    parts = [PARTS[0], *DECODER, *PARTS[3:6], "context", *ITERATION, "upsampling.1", "upsampling.2"]
     assert [part["name"] for part in read_engine(Path("n.engine"))[0].parts] == parts
     code, out, error = tool("inspect", "n.engine")
     assert code == 0

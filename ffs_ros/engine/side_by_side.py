@@ -150,7 +150,7 @@ def _said(worker: _Worker, name: str) -> Any:
     except (EOFError, OSError):
         raise EngineError(
             f"the process that built the part {name} ended with {_cause(worker.process)}, so nothing was written; "
-            "build one part after the other: --jobs 1"
+            "build one part after the other (--jobs 1), with more --workspace or at another --optimization-level"
         ) from None
     if isinstance(said, Exception):
         raise said

@@ -173,7 +173,7 @@ def test_a_worker_that_dies(log: Path, number: signal.Signals, cause: str) -> No
     assert type(error.value) is EngineError
     assert str(error.value) == (
         f"the process that built the part iteration ended with {cause}, so nothing was written; build one part after "
-        "the other: --jobs 1"
+        "the other (--jobs 1), with more --workspace or at another --optimization-level"
     )
     assert not any(runs(pid) for pid in pids(log))
 

@@ -297,6 +297,7 @@ def constants_of(name: str, rng: np.random.Generator) -> list[np.ndarray]:
     if name.startswith("volume_convolution"):
         return [packed_convolution(normal(28, 32, 3, 3, 3) / 30), packed_bias(normal(28))]
     return {
+        "head_attention": [normal(10108) / 5],
         "first_disparity": [of_taps(normal(1, 28, 3, 3, 3) / 9)],
         "disparity_features": [packed_rows(normal(18, 7, 7) / 7), np.pad(normal(18), (0, 6))],
         "look_up_convc1": [packed(normal(56, twins.SAMPLES) / 30), normal(56)],

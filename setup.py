@@ -71,7 +71,7 @@ setup(
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={
         f"{NAME}.weights": ["*.safetensors", "*.onnx", "*.json", "*.md"],
-        f"{NAME}.engine": ["kernels/*.ptx", "kernels/*.cu", "kernels/*.cuh"],
+        f"{NAME}.engine": ["kernels/*.ptx.gz", "kernels/*.cu", "kernels/*.cuh"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from ffs_ros.engine.cuda import Module
-from ffs_ros.engine.kernel_calls import ptx_path
+from ffs_ros.engine.kernel_calls import ptx
 
 _REGISTERS, _SHARED, _LOCAL = 4, 1, 3
 
@@ -35,7 +35,7 @@ class Device:
 
     def kernel(self, name):
         """As an engine loads it."""
-        return Module(self.stream.value or 0, ptx_path(name).read_bytes(), name, self.library)
+        return Module(self.stream.value or 0, ptx(name), name, self.library)
 
     def facts(self, kernel, threads):
         values = []

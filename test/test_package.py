@@ -113,7 +113,7 @@ def test_the_wheel_carries_the_kernels(wheel, checkout):
     folder = "ffs_ros/engine/kernels/"
     expected = {path.name for path in (checkout / folder).iterdir()}
     assert {name.removeprefix(folder) for name in wheel.namelist() if name.startswith(folder)} == expected
-    assert {path.partition(".")[0] for path in expected if path.endswith(".ptx")} == {*KERNELS}
+    assert {path.partition(".")[0] for path in expected if path.endswith(".ptx.gz")} == {*KERNELS}
 
 
 @pytest.mark.skipif(not GRAPH.is_file(), reason="no weights ship yet")

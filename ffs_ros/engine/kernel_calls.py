@@ -6,6 +6,7 @@ Their CUDA C++ and what it compiles to (PTX, which every driver from 520 on turn
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -90,7 +91,7 @@ class Prepared(NamedTuple):
 
 def prepared(kernel: str, reads: list[str], writes: str, size: list[int], constants: Sequence[bytes]) -> Prepared:
     """A call as ``Call`` has it, with its constants and the PTX that ships."""
-    content = b"".join(constants) + ptx_path(kernel).read_bytes()
+    content = b"".join(constants) + ptx(kernel)
     call = Call(kernel, reads, writes, size, len(content))
     lengths, expected = tuple(map(len, constants)), launch_of(call).constant_bytes
     if lengths != expected:
@@ -108,14 +109,20 @@ def unfit(gpu: Gpu | None) -> str | None:
     try:
         with gpu.current():
             for name in KERNELS:
-                gpu.kernel(ptx_path(name).read_bytes(), name)
+                gpu.kernel(ptx(name), name)
     except (EngineError, MemoryError, OSError) as error:
         return str(error) or "GPU memory is short"
     return None
 
 
 def ptx_path(name: str) -> Path:
-    return _FOLDER / f"{name}.ptx"
+    """Compressed, as a million of its characters say little."""
+    return _FOLDER / f"{name}.ptx.gz"
+
+
+def ptx(name: str) -> bytes:
+    """What a kernel's source compiles to, as text that the driver takes."""
+    return gzip.decompress(ptx_path(name).read_bytes())
 
 
 def source_text(name: str) -> bytes:

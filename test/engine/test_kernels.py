@@ -17,7 +17,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from ffs_ros.engine.kernel_calls import Call, fault_of, prepared, ptx_path, source_sha256  # noqa: E402
+from ffs_ros.engine.kernel_calls import Call, fault_of, prepared, ptx, source_sha256  # noqa: E402
 from ffs_ros.engine.kernel_launches import KERNELS  # noqa: E402
 from ffs_ros.graph.builder import OPSET, Builder, Size  # noqa: E402
 from ffs_ros.graph.context import Context  # noqa: E402
@@ -46,7 +46,7 @@ OLDEST_PTX = "7.8"
 @pytest.mark.parametrize("name", KERNELS)
 def test_what_ships_belongs_to_its_source(name: str) -> None:
     """A changed source is compiled again: test/benchmarks/kernels/compile.py."""
-    text = ptx_path(name).read_text(encoding="ascii")
+    text = ptx(name).decode("ascii")
     assert re.match(r"// From (\S+), SHA-256 with what it includes (\w+)\n", text).groups() == (
         f"{name}.cu", source_sha256(name)
     )  # fmt: skip

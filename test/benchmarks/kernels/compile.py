@@ -5,9 +5,10 @@ With NVRTC 11.8 (PyPI: nvidia-cuda-nvrtc-cu11 and, for the headers, nvidia-cuda-
 """
 
 import ctypes
+import gzip
 import sys
 
-from ffs_ros.engine.kernel_calls import ptx_path, source_sha256, source_text
+from ffs_ros.engine.kernel_calls import ptx, ptx_path, source_sha256, source_text
 from ffs_ros.engine.kernel_launches import KERNELS
 
 ARCHITECTURE = "compute_80"
@@ -19,7 +20,7 @@ def main(library, include):
     options = [f"--gpu-architecture={ARCHITECTURE}", f"--include-path={include}", "--std=c++14", "-default-device"]
     for name in KERNELS:
         note = f"// From {name}.cu, SHA-256 with what it includes {source_sha256(name)}\n"
-        if ptx_path(name).exists() and ptx_path(name).read_text(encoding="ascii").startswith(note):
+        if ptx_path(name).exists() and ptx(name).decode().startswith(note):
             continue
         program, size = ctypes.c_void_p(), ctypes.c_size_t()
         nvrtc.nvrtcCreateProgram(ctypes.byref(program), source_text(name), f"{name}.cu".encode(), 0, None, None)
@@ -32,10 +33,11 @@ def main(library, include):
         if code:
             raise SystemExit(nvrtc.nvrtcGetErrorString(code).decode())
         nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))
-        ptx = ctypes.create_string_buffer(size.value)
-        nvrtc.nvrtcGetPTX(program, ptx)
-        lines = [line for line in ptx.value.decode().splitlines() if line and not line.startswith("//")]
-        ptx_path(name).write_text(note + "\n".join(lines) + "\n", encoding="ascii")
+        written = ctypes.create_string_buffer(size.value)
+        nvrtc.nvrtcGetPTX(program, written)
+        lines = [line for line in written.value.decode().splitlines() if line and not line.startswith("//")]
+        text = note + "\n".join(lines) + "\n"
+        ptx_path(name).write_bytes(gzip.compress(text.encode("ascii"), mtime=0))
         print(f"{ptx_path(name)}: {ptx_path(name).stat().st_size:,} bytes")
 
 

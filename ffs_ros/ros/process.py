@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import cv2
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from ffs_ros.errors import EngineLost, FfsError, GpuError
@@ -20,6 +21,7 @@ from ffs_ros.ros import ENGINE_LOST, WRONG_SET_UP
 from ffs_ros.ros.transport import publish_from_a_thread
 
 LONGEST_END_S = 10.0
+LONGEST_WAIT_S = 1.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt, from malloc.h."""
 
@@ -63,6 +65,9 @@ def run(make_node: Callable[[], ProcessNode], args: Sequence[str] | None = None)
         node = make_node()
         node.start()
         executor.add_node(node)
+        # A signal wakes what waits and then shuts ROS down, on a thread of rclpy's: what begins to wait between the two
+        # is woken by nothing, and a node without timers, as one that was cleaned up, would never end.
+        node.create_timer(LONGEST_WAIT_S, lambda: None, clock=Clock(clock_type=ClockType.STEADY_TIME))
         _calm_down()
         spinning = True
         executor.spin()

@@ -50,7 +50,7 @@ class NodeProcess:
                 [sys.executable, *program, "--ros-args", *settings, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "OMP_NUM_THREADS": "1"},
             )
 
     def said(self) -> str:
@@ -77,6 +77,10 @@ class NodeProcess:
             self.popen.send_signal(signal_number)
         try:
             return self.popen.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.popen.send_signal(signal.SIGABRT)  # faulthandler writes where its threads are
+            self.popen.wait(PATIENCE_S)
+            raise AssertionError(f"the node did not end: {self.said()}") from None
         finally:
             self.popen.kill()
 

@@ -59,6 +59,17 @@ def test_the_second_signal_ends_a_node_that_hangs(signal_number: int) -> None:
         assert process.wait(PATIENCE_S) == 128 + signal_number
 
 
+def test_a_signal_that_wakes_nothing_ends_a_node_without_timers() -> None:
+    """As one does that comes between two waits: ROS is shut down, and nothing tells the executor."""
+    look = (
+        "self.destroy_timer(self.timer); import threading; "
+        "threading.Timer(0.5, self.context.handle.shutdown).start(); print('spins', flush=True)"
+    )
+    with running(look, "print('closes', flush=True)") as process:
+        said, _ = process.communicate(timeout=PATIENCE_S)
+        assert (process.returncode, said) == (0, "spins\ncloses\n")
+
+
 @pytest.mark.parametrize(("error", "exit_code"), [("FfsError", WRONG_SET_UP), ("GpuError", ENGINE_LOST)])
 def test_what_a_callback_raises_is_said(error: str, exit_code: int) -> None:
     """A wrong set-up that shows only while the node spins: its sentence and exit code 2, not a silent end; 3 for what a

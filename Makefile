@@ -6,6 +6,7 @@ ENGINE ?=
 PAIR ?=
 GT_SCALE ?=
 ARGS ?=
+WORKERS ?= 2
 
 DEMO_PYTHON := .venv-demo/bin/python
 TEST_PYTHON := .venv/bin/python
@@ -28,8 +29,8 @@ help:  ## This list
 demo: .venv-demo/$(FLAVOUR)  ## A stereo pair through the real node; picture in demo_out/ [PAIR=folder ENGINE=x.onnx GT_SCALE=n]
 	@$(DEMO_PYTHON) -m ffs_ros.demo $(if $(ENGINE),--engine '$(ENGINE)') $(if $(PAIR),--pair '$(PAIR)') $(if $(GT_SCALE),--gt-scale '$(GT_SCALE)')
 
-test: .venv/$(FLAVOUR)  ## All tests [ARGS='-k word']
-	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(TEST_PYTHON) -m pytest -p pytest_timeout $(ARGS)
+test: .venv/$(FLAVOUR)  ## All tests [ARGS='-k word' WORKERS=2]
+	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(TEST_PYTHON) -m pytest -p pytest_timeout -p xdist -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: .venv/$(FLAVOUR)  ## Style and types
 	@$(TEST_PYTHON) -m ruff check .

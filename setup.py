@@ -38,6 +38,7 @@ EXTRAS = {
     "test": [
         "pytest>=7.4",
         "pytest-timeout>=2.2",
+        "pytest-xdist>=3.5",
         "hypothesis>=6.80",
         "pyyaml>=5.4",
         "ruff>=0.6",

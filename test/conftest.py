@@ -40,6 +40,14 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> Iterator[None
         outcome.force_result(pytest.Module.from_parent(parent, path=module_path))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers a file stays with one of them, and so does all that runs nodes, which measure rates."""
+    for item in items:
+        folder = item.path.relative_to(CHECKOUT / "test").parts[0]
+        group = "nodes" if folder in ("ros", "launch", "demo") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def checkout() -> Path:
     """The root of the source tree."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import onnx
 from onnx import helper
 
+from ffs_ros.graph.neighbours import Readers, readers_of
+
 
 def three_dimensional(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy in which each of them takes and gives the volume as it is."""
@@ -16,10 +18,7 @@ def three_dimensional(model: onnx.ModelProto) -> onnx.ModelProto:
     copy.CopyFrom(model)
     graph = copy.graph
     makers = {name: node for node in graph.node for name in node.output}
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
+    readers = readers_of(graph.node)
     weights = {one.name: one for one in graph.initializer}
     gone: set[str] = set()
     for conv in list(graph.node):
@@ -48,7 +47,7 @@ def three_dimensional(model: onnx.ModelProto) -> onnx.ModelProto:
 def _surroundings(
     conv: onnx.NodeProto,
     makers: dict[str, onnx.NodeProto],
-    readers: dict[str, list[onnx.NodeProto]],
+    readers: Readers,
     weights: dict[str, onnx.TensorProto],
 ) -> tuple[onnx.NodeProto, onnx.NodeProto, onnx.NodeProto] | None:
     """The reshape before it, the ReLU and the reshape behind it; None where it is no such convolution."""

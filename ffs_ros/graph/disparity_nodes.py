@@ -11,9 +11,10 @@ from onnx import helper, numpy_helper
 from ffs_ros.graph.builder import Builder, Size
 from ffs_ros.graph.filtering import mean_plane
 from ffs_ros.graph.lookup import CHANNELS
+from ffs_ros.graph.neighbours import attributes, index_of
 from ffs_ros.graph.upsampling import weighted_mean
 from ffs_ros.graph.volume_nodes import STORED
-from ffs_ros.graph.written import Written, attributes, index_of
+from ffs_ros.graph.written import Written
 
 _WINDOW = 3
 _TAPS = _WINDOW * _WINDOW

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import onnx
 from onnx import TensorProto, helper
 
+from ffs_ros.graph.neighbours import index_of
 from ffs_ros.graph.recurrent import HIDDEN
 
 SEEN = 100
@@ -119,5 +120,4 @@ def with_updates(
         if any(types(name) != (TensorProto.FLOAT16, [batch, many, rows, columns]) for name, many in channels.items()):
             continue
         for instead, kernel in update.kernels([batch, rows, columns], domain):
-            at = next(index for index, node in enumerate(nodes) if node is instead)
-            nodes[at] = kernel
+            nodes[index_of(nodes, instead)] = kernel

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ffs_ros.graph.norm_nodes import attributes
+from ffs_ros.graph.neighbours import attributes, readers_of
 
 HEAD = "update_block.disp_head.conv"
 LAST = f"{HEAD}.4.weight"
@@ -55,10 +55,7 @@ class _Head:
     def __init__(self, nodes: list[onnx.NodeProto], weights: dict[str, onnx.TensorProto]) -> None:
         self._weights = weights
         self._makers = {name: node for node in nodes for name in node.output}
-        self._readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in nodes:
-            for name in node.input:
-                self._readers.setdefault(name, []).append(node)
+        self._readers = readers_of(nodes)
 
     def steps(self, conv: onnx.NodeProto) -> list[HeadStep]:
         try:

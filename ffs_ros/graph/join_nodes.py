@@ -11,11 +11,11 @@ from collections.abc import Callable
 import onnx
 from onnx import TensorProto, helper
 
-from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS, attributes
+from ffs_ros.graph.neighbours import attributes, slope
+from ffs_ros.graph.norm_nodes import FEWEST_CHANNELS
 
 _AT_ONCE = 4
 """Channels that the kernel moves at once: what is joined must begin at a multiple of them."""
-_THOUSANDTHS = 1000
 
 
 def with_joins(nodes: list[onnx.NodeProto], types: Callable[[str], tuple[int, list[int]]], domain: str) -> None:
@@ -30,8 +30,8 @@ def with_joins(nodes: list[onnx.NodeProto], types: Callable[[str], tuple[int, li
         if read.count(relu.output[0]) != 1 or maker is None or maker.op_type != "ConvTranspose":
             continue
         (kind, shape), (other_kind, other_shape) = types(relu.input[0]), types(join.input[1])
-        slope = _THOUSANDTHS * attributes(relu).get("alpha", 0.01)
-        if len(shape) != 4 or kind != TensorProto.FLOAT16 or other_kind != kind or abs(slope - round(slope)) > 1e-3:
+        thousandths = slope(relu)
+        if len(shape) != 4 or kind != TensorProto.FLOAT16 or other_kind != kind or thousandths is None:
             continue
         batch, channels, rows, columns = shape
         behind = other_shape[1]
@@ -39,5 +39,5 @@ def with_joins(nodes: list[onnx.NodeProto], types: Callable[[str], tuple[int, li
         if same and channels % _AT_ONCE == 0 and min(channels, behind) >= FEWEST_CHANNELS:
             nodes[at] = helper.make_node(
                 "join_leaky", [relu.input[0], join.input[1]], join.output, name=f"{join.name}/join_leaky",
-                domain=domain, size=[batch, rows, columns, channels, round(slope), behind], reads=2,
+                domain=domain, size=[batch, rows, columns, channels, thousandths, behind], reads=2,
             )  # fmt: skip

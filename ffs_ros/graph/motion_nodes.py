@@ -9,8 +9,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ffs_ros.graph.builder import Builder
+from ffs_ros.graph.neighbours import index_of
 from ffs_ros.graph.recurrent import disparity_features
-from ffs_ros.graph.written import Written, index_of
+from ffs_ros.graph.written import Written
 
 DISPARITY = "update_block.encoder.convd1"
 _FEATURES, _STORED, _TAPS = 18, 24, 7

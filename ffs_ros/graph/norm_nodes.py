@@ -7,17 +7,17 @@ joins its inputs without copies.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ffs_ros.graph.layers import INSTANCE_NORM_EPS
+from ffs_ros.graph.neighbours import Readers, attributes, index_of, only_reader, readers_of, slope
 
 FEWEST_CHANNELS = 8
 """Of a picture that is kept with the channels of a place side by side: runtimes fill up to a multiple of eight."""
-_THOUSANDTHS = 1000
 _AT_ONCE = 8
 """Channels of one load: what is joined must begin at a multiple of them."""
 
@@ -73,7 +73,7 @@ def with_norms(
             _, (_, many, *_) = added = types(norm.join.input[1])
             if many >= FEWEST_CHANNELS and added == (kind, [batch, many, *place]):
                 behind, last = many, norm.join
-        at = next(index for index, node in enumerate(nodes) if node is last)
+        at = index_of(nodes, last)
         nodes[at : at + 1] = norm.kernels([batch, *place, channels], behind, domain)
 
 
@@ -81,25 +81,20 @@ def norms(nodes: Iterable[onnx.NodeProto], weights: dict[str, onnx.TensorProto])
     """Those that are written out as ``layers.instance_norm`` does it and go on as halves."""
     nodes = list(nodes)
     makers = {name: node for node in nodes for name in node.output}
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in nodes:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
+    readers = readers_of(nodes)
     found = []
     for node in nodes:
         if node.op_type != "Div" or (picture := _normed(node, makers, weights)) is None:
             continue
-        lowered = _only_reader(node, readers)
+        lowered = only_reader(node, readers)
         if lowered is None or lowered.op_type != "Cast" or attributes(lowered).get("to") != TensorProto.FLOAT16:
             continue
-        after, residual = _only_reader(lowered, readers), None
+        after, residual = only_reader(lowered, readers), None
         if after is not None and after.op_type == "Add":
             (residual,) = {*after.input} - {*lowered.output}
-            after = _only_reader(after, readers)
-        if after is not None and after.op_type in ("Relu", "LeakyRelu"):
-            slope = _THOUSANDTHS * (attributes(after).get("alpha", 0.01) if after.op_type == "LeakyRelu" else 0.0)
-            if abs(slope - round(slope)) < 1e-3:  # as a float32 that is written in decimals
-                found.append(Norm(picture, residual, round(slope), after, _join(after, readers)))
+            after = only_reader(after, readers)
+        if after is not None and after.op_type in ("Relu", "LeakyRelu") and (thousandths := slope(after)) is not None:
+            found.append(Norm(picture, residual, thousandths, after, _join(after, readers)))
     return found
 
 
@@ -129,19 +124,9 @@ def _normed(
     return picture if right else None
 
 
-def _join(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]]) -> onnx.NodeProto | None:
+def _join(node: onnx.NodeProto, readers: Readers) -> onnx.NodeProto | None:
     """The node that puts the channels of one other picture behind what a node makes."""
-    reader = _only_reader(node, readers)
+    reader = only_reader(node, readers)
     if reader is None or reader.op_type != "Concat" or attributes(reader).get("axis") != 1:
         return None
     return reader if len(reader.input) == 2 and reader.input[0] == node.output[0] else None
-
-
-def _only_reader(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]]) -> onnx.NodeProto | None:
-    found = readers.get(node.output[0], [])
-    return found[0] if len(found) == 1 else None
-
-
-def attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    """By their names."""
-    return {one.name: helper.get_attribute_value(one) for one in node.attribute}

@@ -8,8 +8,9 @@ import onnx
 from onnx import helper
 
 from ffs_ros.graph.builder import Builder
+from ffs_ros.graph.neighbours import index_of
 from ffs_ros.graph.volume import all_pairs
-from ffs_ros.graph.written import Written, index_of
+from ffs_ros.graph.written import Written
 
 
 def with_all_pairs(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from ffs_ros.graph.lookup import CHANNELS
+from ffs_ros.graph.neighbours import attributes, index_of, only_reader, readers_of, slope
 
 NAME = "volume_convolution"
 STORED = 32
 """Channels that kernels take to be in a place of a volume; of geometry there are fewer."""
 _TAPS = 3
-_THOUSANDTHS = 1000
 _PLAIN = {"dilations": [1, 1, 1], "group": 1, "kernel_shape": [_TAPS] * 3, "pads": [1] * 6, "strides": [1, 1, 1]}
 
 
@@ -48,28 +48,20 @@ def convolutions(nodes: Iterable[onnx.NodeProto], weights: dict[str, onnx.Tensor
     """Those whose steps nothing else reads, in the order of the graph."""
     nodes = list(nodes)
     makers = {name: node for node in nodes for name in node.output}
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in nodes:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-
-    def only_reader(node: onnx.NodeProto | None, *kinds: str) -> onnx.NodeProto | None:
-        found = readers.get(node.output[0], []) if node is not None else []
-        return found[0] if len(found) == 1 and found[0].op_type in kinds else None
-
+    readers = readers_of(nodes)
     found = []
     for node in nodes:
         if not _is_ours(node, weights):
             continue
-        added = only_reader(node, "Add")
-        last = only_reader(added or node, "Relu", "LeakyRelu")
-        if last is None or (slope := _slope(last)) is None:
+        added = only_reader(node, readers, "Add")
+        last = only_reader(added or node, readers, "Relu", "LeakyRelu")
+        if last is None or (thousandths := slope(last)) is None:
             continue
         residual = None if added is None else next(name for name in added.input if name != node.output[0])
-        gated = only_reader(last, "Mul") if added is None else None
+        gated = only_reader(last, readers, "Mul") if added is None else None
         gate = None if gated is None else _gate(gated, last, makers, weights)
         made = last if gate is None or gated is None else gated
-        found.append(Convolution(*node.input, slope, residual, gate, made))  # type: ignore[call-arg]
+        found.append(Convolution(*node.input, thousandths, residual, gate, made))  # type: ignore[call-arg]
     return found
 
 
@@ -118,7 +110,7 @@ def with_convolutions(
         )
         names = [f"{one.weight}.packed", f"{one.bias}.packed"]
         constants += [numpy_helper.from_array(array, name) for array, name in zip(arrays, names, strict=True)]
-        at = next(index for index, node in enumerate(nodes) if node is one.last)
+        at = index_of(nodes, one.last)
         nodes[at] = one.kernel([batch, *place], names, domain)
         written.update(nodes[at].output)
     return constants
@@ -128,15 +120,7 @@ def _is_ours(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> bool
     if node.op_type != "Conv" or len(node.input) != 3 or not {*node.input[1:]} <= weights.keys():
         return False
     outputs, inputs, *taps = weights[node.input[1]].dims
-    return (
-        outputs == CHANNELS and inputs <= STORED and taps == [_TAPS] * 3 and {**_PLAIN, **_attributes(node)} == _PLAIN
-    )
-
-
-def _slope(node: onnx.NodeProto) -> int | None:
-    """Of a leaky ReLU, in thousandths; None where it is none of them."""
-    slope = _THOUSANDTHS * (_attributes(node).get("alpha", 0.01) if node.op_type == "LeakyRelu" else 0.0)
-    return round(slope) if abs(slope - round(slope)) < 1e-3 else None  # as a float32 that is written in decimals
+    return outputs == CHANNELS and inputs <= STORED and taps == [_TAPS] * 3 and {**_PLAIN, **attributes(node)} == _PLAIN
 
 
 def _gate(
@@ -151,7 +135,3 @@ def _gate(
     if maker is None or maker.op_type != "Unsqueeze" or maker.input[1] not in weights:
         return None
     return maker.input[0] if numpy_helper.to_array(weights[maker.input[1]]).tolist() == [2] else None
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    return {one.name: helper.get_attribute_value(one) for one in node.attribute}

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from ffs_ros.graph.builder import Builder
+from ffs_ros.graph.neighbours import attributes
 
 _Makers = dict[str, tuple[onnx.NodeProto, int]]
 """Tensor -> what makes it, and as which of its outputs."""
@@ -53,12 +54,3 @@ class Written:
 
 def _makers(nodes: Iterable[onnx.NodeProto]) -> _Makers:
     return {name: (node, at) for node in nodes for at, name in enumerate(node.output)}
-
-
-def attributes(node: onnx.NodeProto) -> dict[str, object]:
-    return {one.name: helper.get_attribute_value(one) for one in node.attribute}
-
-
-def index_of(nodes: Sequence[onnx.NodeProto], node: onnx.NodeProto) -> int:
-    """Where that very node is: others may be equal."""
-    return next(index for index, one in enumerate(nodes) if one is node)

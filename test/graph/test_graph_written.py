@@ -10,7 +10,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 
 from ffs_ros.graph.builder import Builder  # noqa: E402
-from ffs_ros.graph.written import Written, index_of  # noqa: E402
+from ffs_ros.graph.written import Written  # noqa: E402
 
 Part = Callable[[Builder, str, str], str]
 
@@ -74,8 +74,3 @@ def test_an_argument_is_one_tensor() -> None:
     b, graph = Builder({}), Builder({})
     found = graph.mul("a", "c")
     assert Written(b, ["x"], b.mul("x", "x"), graph.nodes, {}).arguments_of(found) is None
-
-
-def test_where_a_node_is_among_equal_ones() -> None:
-    nodes = [onnx.helper.make_node("Relu", ["a"], ["b"]) for _ in range(3)]
-    assert [index_of(nodes, one) for one in nodes] == [0, 1, 2]
